@@ -1,0 +1,181 @@
+"""Deterministic CBOR (RFC 8949 section 4.2.1) in the profile of TAP-SYNC/1, and nothing else.
+
+A signed format must have one encoding for each value. So the decoder refuses what a general one accepts: integers longer than
+needed, keys unsorted or twice, indefinite lengths, floats, tags, null and undefined, depth beyond four, trailing bytes.
+
+Values: int (64 bits, either sign), bytes, str (UTF-8), bool, list, dict with int keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol.compat import const
+from protocol.errors import CborError, LocalProtocolError
+from protocol.limits import DEPTH_MAX, ITEMS_MAX, MESSAGE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_UNSIGNED = const(0)
+_NEGATIVE = const(1)
+_BYTES = const(2)
+_TEXT = const(3)
+_ARRAY = const(4)
+_MAP = const(5)
+_FALSE = const(0xF4)
+_TRUE = const(0xF5)
+_UINT64_END = 1 << 64
+
+
+def encode(value: Any) -> bytes:  # noqa: ANN401 - the values named above
+    """Return the one encoding of a value.
+
+    Raises:
+        LocalProtocolError: the profile has no encoding for it.
+    """
+    out = bytearray()
+    _encode(value, out, 0)
+    return bytes(out)
+
+
+def _encode(value: Any, out: bytearray, depth: int) -> None:  # noqa: ANN401
+    if isinstance(value, bool):
+        out.append(_TRUE if value else _FALSE)
+    elif isinstance(value, int):
+        _encode_head(_UNSIGNED if value >= 0 else _NEGATIVE, value if value >= 0 else -1 - value, out)
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        _encode_head(_BYTES, len(value), out)
+        out.extend(value)
+    elif isinstance(value, str):
+        text = value.encode()
+        _encode_head(_TEXT, len(text), out)
+        out.extend(text)
+    elif isinstance(value, (list, tuple, dict)):
+        _encode_container(value, out, depth + 1)
+    else:
+        raise LocalProtocolError("no CBOR encoding for " + type(value).__name__)
+
+
+def _encode_container(value: Any, out: bytearray, depth: int) -> None:  # noqa: ANN401
+    if depth > DEPTH_MAX:
+        raise LocalProtocolError("nested deeper than the protocol allows")
+    if not isinstance(value, dict):
+        _encode_head(_ARRAY, len(value), out)
+        for item in value:
+            _encode(item, out, depth)
+        return
+    _encode_head(_MAP, len(value), out)
+    # Bytewise order of the encoded keys: unsigned ones by size, then negative ones by size.
+    for key in sorted(value, key=_key_order):
+        if isinstance(key, bool) or not isinstance(key, int):
+            raise LocalProtocolError("map keys are integers")
+        _encode(key, out, depth)
+        _encode(value[key], out, depth)
+
+
+def _key_order(key: int) -> int:
+    return key if key >= 0 else _UINT64_END - 1 - key
+
+
+def _encode_head(major: int, argument: int, out: bytearray) -> None:
+    if argument < 24:
+        out.append(major << 5 | argument)
+        return
+    for size, code in ((1, 24), (2, 25), (4, 26), (8, 27)):
+        if argument < 1 << (8 * size):
+            out.append(major << 5 | code)
+            out.extend(argument.to_bytes(size, "big"))
+            return
+    raise LocalProtocolError("integers have 64 bits at most")
+
+
+def decode(data: bytes | bytearray | memoryview, depth_max: int = DEPTH_MAX) -> Any:  # noqa: ANN401
+    """Return the value of which `data` is the one encoding.
+
+    Raises:
+        CborError: it is not, or it is longer than a message may be.
+    """
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise CborError("longer than a message may be")
+    decoder = _Decoder(bytes(data))
+    value = decoder.value(depth_max)
+    if decoder.position != len(decoder.data):
+        raise CborError("bytes after the end")
+    return value
+
+
+class _Decoder:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, count: int) -> bytes:
+        start = self.position
+        if count > len(self.data) - start:
+            raise CborError("ends too early")
+        self.position = start + count
+        return self.data[start : start + count]
+
+    def head(self) -> tuple[int, int]:
+        """Read an initial byte and its argument, in the shortest form only."""
+        first = self.take(1)[0]
+        short = first & 0x1F
+        if short < 24:
+            return first >> 5, short
+        if short > 27:
+            raise CborError("indefinite or reserved length")
+        if first >> 5 == 7:
+            raise CborError("floats and other simple values are not of this protocol")
+        size = 1 << (short - 24)
+        argument = int.from_bytes(self.take(size), "big")
+        if argument < 24 if size == 1 else argument < 1 << (4 * size):
+            raise CborError("an integer longer than needed")
+        return first >> 5, argument
+
+    def value(self, depth_left: int) -> Any:  # noqa: ANN401
+        major, argument = self.head()
+        if major == _UNSIGNED:
+            return argument
+        if major == _NEGATIVE:
+            return -1 - argument
+        if major == _BYTES:
+            return self.take(argument)
+        if major == _TEXT:
+            return self.text(argument)
+        if major in {_ARRAY, _MAP}:
+            if depth_left == 0:
+                raise CborError("nested too deeply")
+            if argument > ITEMS_MAX:
+                raise CborError("more items than the protocol allows")
+            return self.array(argument, depth_left - 1) if major == _ARRAY else self.map(argument, depth_left - 1)
+        if major == 7 and argument in {20, 21}:
+            return argument == 21
+        raise CborError("tags, null and simple values are not of this protocol")
+
+    def text(self, size: int) -> str:
+        try:
+            return self.take(size).decode()
+        except UnicodeError:
+            raise CborError("text that is not UTF-8") from None
+
+    def array(self, count: int, depth_left: int) -> list[Any]:
+        items = []
+        for _ in range(count):
+            items.append(self.value(depth_left))
+        return items
+
+    def map(self, count: int, depth_left: int) -> dict[int, Any]:
+        result: dict[int, Any] = {}
+        last = -1
+        for _ in range(count):
+            major, argument = self.head()
+            if major not in {_UNSIGNED, _NEGATIVE}:
+                raise CborError("map keys are integers")
+            key = argument if major == _UNSIGNED else -1 - argument
+            order = _key_order(key)
+            if order <= last:
+                raise CborError("map keys are sorted, each once")
+            last = order
+            result[key] = self.value(depth_left)
+        return result

@@ -1,0 +1,171 @@
+"""COSE_Sign1 (RFC 9052 section 4.2) with ES256, in the profile of TAP-SYNC/1.
+
+A message is an untagged array of four: protected header, empty unprotected header, payload, signature (r ‖ s, 64 bytes). The
+protected header holds `alg`, `kid` and `typ`; the external data names the protocol and the audience, so that no message can be
+replayed as another kind or to another clearing. Signing and verifying are passed in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol import cbor
+from protocol.compat import const, sha256
+from protocol.errors import BadCose, BadSignature, CborError
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Signer(Protocol):
+        """Signs with one key.
+
+        Attributes:
+            kid: 8 bytes that name the key.
+        """
+
+        @property
+        def kid(self) -> bytes: ...
+
+        def sign(self, message: bytes) -> bytes:
+            """Return the ES256 signature of `message`: r ‖ s, 64 bytes."""
+
+    class Verifier(Protocol):
+        """Verifies with the keys it knows."""
+
+        def verify(self, kid: bytes, message: bytes, signature: bytes) -> bool:
+            """Return whether the signature holds; raise UnknownKid for a key that is not known."""
+
+
+ALG_ES256 = const(-7)
+KID_BYTES = const(8)
+SIGNATURE_BYTES = const(64)
+
+TYP_BATCH = "batch"
+TYP_ACK = "ack"
+TYP_ENROLMENT = "enrolment"
+TYP_ENROLLED = "enrolled"
+TYP_FARE_TABLE = "fare-table"
+TYP_LIST = "list"
+
+_HEADER_ALG = const(1)
+_HEADER_KID = const(4)
+_HEADER_TYP = const(16)
+_KEY_TYPE = const(1)
+_KEY_CURVE = const(-1)
+_KEY_X = const(-2)
+_KEY_Y = const(-3)
+_EC2 = const(2)
+_P256 = const(1)
+
+
+class Sign1:
+    """A COSE_Sign1 message, taken apart and not yet verified."""
+
+    __slots__ = ("algorithm", "kid", "payload", "protected", "signature", "typ")
+
+    def __init__(self, protected: bytes, payload: bytes, signature: bytes) -> None:
+        self.protected = protected
+        self.payload = payload
+        self.signature = signature
+        header = _decoded(protected)
+        if not isinstance(header, dict) or sorted(header) != [_HEADER_ALG, _HEADER_KID, _HEADER_TYP]:
+            raise BadCose("the protected header holds alg, kid and typ")
+        self.algorithm = header[_HEADER_ALG]
+        self.kid = header[_HEADER_KID]
+        self.typ = header[_HEADER_TYP]
+        if self.algorithm != ALG_ES256:
+            raise BadCose("the algorithm is ES256")
+        if not isinstance(self.kid, bytes) or len(self.kid) != KID_BYTES or not isinstance(self.typ, str):
+            raise BadCose("kid has 8 bytes and typ is text")
+
+
+def _decoded(data: bytes) -> object:
+    try:
+        return cbor.decode(data)
+    except CborError as error:
+        raise BadCose("not deterministic CBOR: " + str(error)) from None
+
+
+def protect(kid: bytes, typ: str) -> bytes:
+    """Return the protected header, encoded."""
+    return cbor.encode({_HEADER_ALG: ALG_ES256, _HEADER_KID: kid, _HEADER_TYP: typ})
+
+
+def external_aad(audience: str) -> bytes:
+    """Return the external data: the protocol and the audience."""
+    return cbor.encode(["TAP-SYNC/1", audience])
+
+
+def signature_input(protected: bytes, aad: bytes, payload: bytes) -> bytes:
+    """Return the Sig_structure that is signed (RFC 9052 section 4.4)."""
+    return cbor.encode(["Signature1", protected, aad, payload])
+
+
+def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
+    return cbor.encode([protected, {}, payload, signature])
+
+
+def parse(message: bytes) -> Sign1:
+    """Take a message apart.
+
+    Raises:
+        BadCose: it is not a COSE_Sign1 of this protocol.
+    """
+    parts = _decoded(message)
+    if not isinstance(parts, list) or len(parts) != 4:
+        raise BadCose("a COSE_Sign1 is an array of four")
+    protected, unprotected, payload, signature = parts
+    if not (isinstance(protected, bytes) and isinstance(payload, bytes) and isinstance(signature, bytes)):
+        raise BadCose("protected header, payload and signature are byte strings")
+    if unprotected != {} or len(signature) != SIGNATURE_BYTES:
+        raise BadCose("the unprotected header is empty and the signature has 64 bytes")
+    return Sign1(protected, payload, signature)
+
+
+def sign1(payload: bytes, typ: str, audience: str, signer: Signer) -> bytes:
+    """Return the payload as a signed message of that kind, for that audience."""
+    protected = protect(signer.kid, typ)
+    return assemble(protected, payload, signer.sign(signature_input(protected, external_aad(audience), payload)))
+
+
+def verify1(message: bytes, typ: str, audience: str, verifier: Verifier) -> bytes:
+    """Return the payload of a message whose signature holds.
+
+    Raises:
+        BadCose: shape, algorithm or typ is wrong.
+        UnknownKid: the key is not known to the verifier.
+        BadSignature: another key, another audience, or a changed byte.
+    """
+    parsed = parse(message)
+    if parsed.typ != typ:
+        raise BadCose("typ is " + repr(parsed.typ)[:40] + ", not " + repr(typ))
+    structure = signature_input(parsed.protected, external_aad(audience), parsed.payload)
+    if not verifier.verify(parsed.kid, structure, parsed.signature):
+        raise BadSignature("the signature does not hold")
+    return parsed.payload
+
+
+def ec2_key(x: bytes, y: bytes) -> dict[int, int | bytes]:
+    """Return the COSE_Key of a public key on P-256 (RFC 9053 section 7.1.1)."""
+    return {_KEY_TYPE: _EC2, _KEY_CURVE: _P256, _KEY_X: x, _KEY_Y: y}
+
+
+def ec2_point(key: object) -> tuple[bytes, bytes]:
+    """Return the coordinates of a COSE_Key on P-256, 32 bytes each.
+
+    Raises:
+        BadCose: it is not one.
+    """
+    if not isinstance(key, dict) or sorted(key) != [_KEY_Y, _KEY_X, _KEY_CURVE, _KEY_TYPE]:
+        raise BadCose("not an EC2 public key")
+    x, y = key[_KEY_X], key[_KEY_Y]
+    if key[_KEY_TYPE] != _EC2 or key[_KEY_CURVE] != _P256 or not isinstance(x, bytes) or not isinstance(y, bytes):
+        raise BadCose("not a key on P-256")
+    if len(x) != 32 or len(y) != 32:
+        raise BadCose("coordinates have 32 bytes")
+    return x, y
+
+
+def key_thumbprint(key: dict[int, int | bytes]) -> bytes:
+    """Return the `kid` of a public key: the first 8 bytes of its COSE Key Thumbprint (RFC 9679)."""
+    return sha256(cbor.encode(key))[:KID_BYTES]
