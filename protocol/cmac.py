@@ -42,12 +42,12 @@ def _double(block: bytes) -> bytes:
     return bytes(doubled)
 
 
-def aes_cmac(aes: Aes, key: bytes, message: bytes) -> bytes:
-    """Return the CMAC of `message`, 16 bytes."""
+def aes_cmac(aes: Aes, key: bytes, message: bytes, padded_bytes: int = 16) -> bytes:
+    """Return the CMAC of `message`, 16 bytes; a message shorter than `padded_bytes` is padded to that (AN10922)."""
     subkey = _double(aes.ecb_encrypt(key, ZERO_BLOCK))
-    rest = len(message) % _BLOCK_BYTES
-    if rest or not message:
+    if len(message) % _BLOCK_BYTES or len(message) < padded_bytes:
         subkey = _double(subkey)
-        message = message + b"\x80" + bytes(_BLOCK_BYTES - 1 - rest)
-    last = bytes(a ^ b for a, b in zip(message[-_BLOCK_BYTES:], subkey))
+        size = max(padded_bytes, (len(message) // _BLOCK_BYTES + 1) * _BLOCK_BYTES)
+        message = message + b"\x80" + bytes(size - len(message) - 1)
+    last = bytes([a ^ b for a, b in zip(message[-_BLOCK_BYTES:], subkey)])
     return aes.cbc_encrypt(key, ZERO_BLOCK, message[:-_BLOCK_BYTES] + last)[-_BLOCK_BYTES:]

@@ -1,0 +1,76 @@
+"""Who may do what: permissions by role. Pure.
+
+A permission is `thing.verb`. An endpoint requires exactly one; a role is a set of them; a grant narrows a role to a
+city or a carrier. What is not listed is not allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READS = frozenset(
+    {
+        "approval.read",
+        "audit.read",
+        "city.read",
+        "close.read",
+        "fare.read",
+        "ledger.read",
+        "page.read",
+        "share.read",
+        "validator.read",
+    }
+)
+CHANGES = frozenset(
+    {
+        "approval.decide",
+        "approval.request",
+        "close.run",
+        "deny.write",
+        "sms.receive",
+        "top_up.receive",
+        "validator.invite",
+        "validator.revoke",
+    }
+)
+PERMISSIONS = READS | CHANGES
+
+ROLES: dict[str, frozenset[str]] = {
+    "administrator": PERMISSIONS,
+    "operator": READS - {"audit.read"} | {"approval.request", "close.run", "deny.write", "validator.revoke"},
+    "technician": frozenset({"city.read", "validator.invite", "validator.read"}),
+    "auditor": READS,
+    "aggregator": frozenset({"sms.receive"}),
+    "agent": frozenset({"top_up.receive"}),
+    "approver": frozenset({"approval.decide", "approval.read", "city.read", "close.read", "page.read"}),
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A role that somebody holds; an absent city or carrier means all of them."""
+
+    role: str
+    city: str | None = None
+    carrier: str | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever makes a request, and what they hold."""
+
+    principal_id: str
+    name: str
+    scopes: tuple[Scope, ...]
+
+    def may(self, permission: str, city: str | None = None) -> bool:
+        """Whether some scope gives the permission, in this city when one is named."""
+        return any(
+            permission in ROLES.get(scope.role, ()) and (city is None or scope.city in {None, city})
+            for scope in self.scopes
+        )
+
+    def cities(self, permission: str) -> frozenset[str] | None:
+        """The cities in which the permission is held; none named (`None`) means all of them."""
+        held = {scope.city for scope in self.scopes if permission in ROLES.get(scope.role, ())}
+        return None if None in held else frozenset(city for city in held if city is not None)

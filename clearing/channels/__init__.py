@@ -1,0 +1,1 @@
+"""Channels: what does not come from a validator."""

@@ -1,0 +1,1 @@
+"""City packages: one folder of declarative files for each city."""

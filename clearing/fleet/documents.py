@@ -1,0 +1,127 @@
+"""Documents signed for validators: fare tables made from the dated tariffs, and whatever a higher feature has signed.
+
+A document is signed once and kept. Its number counts over all cities; the number that a validator should have travels in
+every ack (`wanted`), and the document is public: it holds prices and keyed tokens, and a signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from clearing.fleet.keys import KeyStore
+from clearing.fleet.models import SignedDocument
+from clearing.network.service import TariffPeriod, city_of, tariff_periods
+from clearing.network.service_day import day_end_s, day_start_s, service_day
+from protocol.ack import WANTED_DENY_LIST, WANTED_FARE_TABLE
+from protocol.cose import TYP_FARE_TABLE, sign1
+from protocol.fare_table import FareTable, encode_fare_table
+from protocol.tap import (
+    MEDIUM_BANK_CARD,
+    MEDIUM_CASH,
+    MEDIUM_PHONE_NFC,
+    MEDIUM_QR_SCREEN,
+    MEDIUM_QR_TICKET,
+    MEDIUM_TRANSPORT_CARD,
+)
+
+FARE_TABLE = "fare-table"
+DENY_LIST = "deny-list"
+WIRE_MEDIA = {
+    "transport_card": MEDIUM_TRANSPORT_CARD,
+    "bank_card": MEDIUM_BANK_CARD,
+    "phone_nfc": MEDIUM_PHONE_NFC,
+    "qr": MEDIUM_QR_TICKET,
+    "qr_screen": MEDIUM_QR_SCREEN,
+    "cash": MEDIUM_CASH,
+}
+# A tariff without an end is signed for so long; it is signed anew when it changes.
+_OPEN_END_S = 10 * 365 * 86_400
+_WANTED = ((WANTED_FARE_TABLE, FARE_TABLE), (WANTED_DENY_LIST, DENY_LIST))
+
+
+def issue(
+    session: Session,
+    keys: KeyStore,
+    kind: str,
+    typ: str,
+    city: str,
+    valid_from_s: int,
+    expires_s: int,
+    content: bytes,
+    encode: Callable[[int], bytes],
+    now_ms: int,
+) -> int:
+    """Sign a document unless the newest of its kind and city says the same; returns its number.
+
+    `content` is what makes it the same document again; `encode` makes the payload for a number.
+    """
+    content_sha256 = hashlib.sha256(content).hexdigest()
+    newest = session.scalar(
+        select(SignedDocument)
+        .where(SignedDocument.city == city, SignedDocument.kind == kind)
+        .where(SignedDocument.valid_from_s <= valid_from_s)
+        .order_by(SignedDocument.valid_from_s.desc(), SignedDocument.number.desc())
+        .limit(1)
+    )
+    if newest is not None and newest.content_sha256 == content_sha256:
+        return newest.number
+    highest = session.scalar(select(func.max(SignedDocument.number)).where(SignedDocument.kind == kind)) or 0
+    document = SignedDocument(
+        kind=kind,
+        number=highest + 1,
+        city=city,
+        valid_from_s=valid_from_s,
+        expires_s=expires_s,
+        content_sha256=content_sha256,
+        body=sign1(encode(highest + 1), typ, city, keys.documents),
+        created_at_ms=now_ms,
+    )
+    session.add(document)
+    session.flush()
+    return document.number
+
+
+def issue_fare_tables(session: Session, keys: KeyStore, city: str, now_ms: int) -> list[int]:
+    """Sign the fare table of every dated tariff that has not ended; returns their numbers."""
+    zone = city_of(session, city).zone
+    today = service_day(zone, now_ms // 1000)
+    return [
+        _issue_fare_table(session, keys, city, zone, period, now_ms)
+        for period in tariff_periods(session, city)
+        if period.valid_until is None or period.valid_until >= today
+    ]
+
+
+def _issue_fare_table(session: Session, keys: KeyStore, city: str, zone: str, period: TariffPeriod, now_ms: int) -> int:
+    valid_from_s = day_start_s(zone, period.valid_from)
+    ends_s = day_end_s(zone, period.valid_until) if period.valid_until else valid_from_s + _OPEN_END_S
+    fares = {WIRE_MEDIA[medium]: prices for medium, prices in period.fares_minor.items() if medium in WIRE_MEDIA}
+    number_of_city = city_of(session, city).number
+
+    def encode(number: int) -> bytes:
+        return encode_fare_table(FareTable(number, valid_from_s, ends_s, number_of_city, fares))
+
+    return issue(session, keys, FARE_TABLE, TYP_FARE_TABLE, city, valid_from_s, ends_s, encode(0), encode, now_ms)
+
+
+def find_document(session: Session, kind: str, number: int) -> SignedDocument | None:
+    return session.get(SignedDocument, (kind, number))
+
+
+def wanted_versions(session: Session, city: str, now_s: int) -> dict[int, int]:
+    """The numbers that validators of a city should have now, by `WANTED_…`."""
+    wanted = {}
+    for key, kind in _WANTED:
+        number = session.scalar(
+            select(SignedDocument.number)
+            .where(SignedDocument.city == city, SignedDocument.kind == kind, SignedDocument.valid_from_s <= now_s)
+            .order_by(SignedDocument.valid_from_s.desc(), SignedDocument.number.desc())
+            .limit(1)
+        )
+        if number is not None:
+            wanted[key] = number
+    return wanted

@@ -1,0 +1,1 @@
+"""Ingest: signed batches are verified, stored and acknowledged."""

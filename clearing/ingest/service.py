@@ -1,0 +1,95 @@
+"""What can be asked about what came in: the day so far, and the exceptions list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from clearing.fleet.models import Validator
+from clearing.fleet.service import REVOKED
+from clearing.ingest.models import TapException, TapRow
+from clearing.network.service import city_of
+from clearing.network.service_day import day_start_s
+from protocol.decisions import DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_FREE_RIDE_JOURNAL_FULL
+from protocol.tap import KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE
+
+_RIDES = (DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_FREE_RIDE_JOURNAL_FULL)
+
+
+@dataclass(frozen=True)
+class TodayCounts:
+    """A city's day so far, as the validators report it.
+
+    Attributes:
+        validators: enrolled and not revoked.
+        validators_seen: of those, how many sent something since the day began.
+        last_sync_ms: last message of any of them, our clock; absent when there was none.
+        taps_by_decision: single taps, refusals and outcomes of debits, by decision code.
+        accepted, refused: taps that let a rider ride, and those that did not.
+        open_exceptions: of this day, not yet resolved.
+    """
+
+    validators: int
+    validators_seen: int
+    last_sync_ms: int | None
+    taps_by_decision: dict[int, int]
+    accepted: int
+    refused: int
+    open_exceptions: int
+
+
+def today_counts(session: Session, city: str, day: str, _now_ms: int = 0) -> TodayCounts:
+    """Count a city's service day so far."""
+    start_ms = day_start_s(city_of(session, city).zone, day) * 1000
+    validators, seen, last_sync_ms = session.execute(
+        select(
+            func.count(),
+            func.count().filter(Validator.last_seen_ms >= start_ms),
+            func.max(Validator.last_seen_ms),
+        ).where(Validator.city == city, Validator.status != REVOKED)
+    ).one()
+    by_kind = session.execute(
+        select(TapRow.kind, TapRow.decision, func.count())
+        .where(TapRow.city == city, TapRow.service_day == day, TapRow.test.is_(False))
+        .where(TapRow.kind.in_((KIND_SINGLE, KIND_REFUSED, KIND_OUTCOME)))
+        .group_by(TapRow.kind, TapRow.decision)
+    )
+    by_decision: Counter[int] = Counter()
+    for _kind, decision, count in by_kind:
+        by_decision[DECISION_ACCEPTED if decision is None else decision] += count
+    accepted = sum(by_decision[decision] for decision in _RIDES)
+    return TodayCounts(
+        validators=validators,
+        validators_seen=seen,
+        last_sync_ms=last_sync_ms,
+        taps_by_decision=dict(sorted(by_decision.items())),
+        accepted=accepted,
+        refused=by_decision.total() - accepted,
+        open_exceptions=_open_exceptions(session, city, day),
+    )
+
+
+def _open_exceptions(session: Session, city: str, day: str) -> int:
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(TapException)
+            .where(TapException.city == city, TapException.service_day == day, TapException.resolved_at_ms.is_(None))
+        )
+        or 0
+    )
+
+
+def list_exceptions(session: Session, city: str, day: str, limit: int = 500) -> list[TapException]:
+    """What a person should look at of a service day, oldest first."""
+    return list(
+        session.scalars(
+            select(TapException)
+            .where(TapException.city == city, TapException.service_day == day)
+            .order_by(TapException.id)
+            .limit(limit)
+        )
+    )

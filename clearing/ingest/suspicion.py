@@ -1,0 +1,66 @@
+"""What about a stored record a person should look at. Pure; it never blocks anything.
+
+The sequence is the truth, not the clock: a tap with a clock that cannot be right is still money, and is counted on the day
+on which it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.tap import (
+    CLOCK_UNKNOWN,
+    KIND_FAULT,
+    KIND_INTENT,
+    KIND_LOST_RANGE,
+    KIND_OFF,
+    KIND_ON,
+    KIND_SINGLE,
+    KIND_TAMPER,
+    Tap,
+)
+
+_AHEAD_S_MAX = 300
+_LATE_S_MAX = 35 * 86_400
+_MONEY_KINDS = frozenset({KIND_SINGLE, KIND_ON, KIND_OFF, KIND_INTENT})
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A reason (a short code) and a sentence about it."""
+
+    reason: str
+    detail: str
+
+
+def clock_is_usable(tap: Tap, received_s: int) -> bool:
+    """Whether the device's clock can say on which day this was."""
+    return tap.clock_quality != CLOCK_UNKNOWN and tap.tapped_at_s <= received_s + _AHEAD_S_MAX
+
+
+def suspicions_about(tap: Tap, received_s: int) -> list[Suspicion]:
+    """Everything suspicious about one readable record."""
+    found = []
+    if tap.kind in _MONEY_KINDS:
+        found += _about_clock(tap, received_s)
+    if tap.kind == KIND_LOST_RANGE and isinstance(tap.reference, list):
+        first, last = tap.reference
+        found.append(Suspicion("lost_range", f"the validator cannot read its records {first} to {last} any more"))
+        if first != tap.sequence or last < first:
+            found.append(Suspicion("lost_range_odd", f"record {tap.sequence} speaks of {first} to {last}"))
+    if tap.kind == KIND_TAMPER:
+        found.append(Suspicion("tamper", "the validator reports that it was opened or altered"))
+    if tap.kind == KIND_FAULT:
+        found.append(Suspicion("fault", "the validator reports a fault"))
+    return found
+
+
+def _about_clock(tap: Tap, received_s: int) -> list[Suspicion]:
+    if tap.clock_quality == CLOCK_UNKNOWN:
+        return [Suspicion("clock_unknown", "the validator did not know the time; counted on the day of reception")]
+    if tap.tapped_at_s > received_s + _AHEAD_S_MAX:
+        ahead_s = tap.tapped_at_s - received_s
+        return [Suspicion("clock_ahead", f"tapped {ahead_s} s after reception; counted on the day of reception")]
+    if tap.tapped_at_s < received_s - _LATE_S_MAX:
+        return [Suspicion("late", f"tapped {(received_s - tap.tapped_at_s) // 86_400} days before reception")]
+    return []

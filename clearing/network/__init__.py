@@ -1,0 +1,1 @@
+"""The network: cities, carriers, routes, vehicles and dated tariffs, loaded from city packages."""

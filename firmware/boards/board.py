@@ -1,0 +1,115 @@
+"""What a board is to the validator. A board file provides one `Board`; nothing else in the firmware touches hardware.
+
+These classes carry no behaviour: they say what every board does, and type checkers hold the boards to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Protocol
+
+    from protocol.cmac import Aes
+
+    class Port(Protocol):
+        """A stream of bytes: a UART, or a TCP connection."""
+
+        def has_data(self) -> bool:
+            """Return whether `read` would give something now, or the other side closed."""
+
+        def read(self) -> bytes:
+            """Return what has arrived, at once; empty when nothing has, or the other side closed."""
+
+        def write(self, data: bytes) -> None:
+            """Send."""
+
+        def close(self) -> None:
+            """End a connection; a UART stays open."""
+
+        @property
+        def closed(self) -> bool:
+            """Whether nothing more will come."""
+
+    class Flash(Protocol):
+        """MicroPython's extended block device over raw NOR flash: programming clears bits, erasing sets a sector's."""
+
+        def readblocks(self, block: int, buffer: bytearray | memoryview, offset: int = 0) -> None: ...
+
+        def writeblocks(self, block: int, buffer: bytes | bytearray | memoryview, offset: int = 0) -> None: ...
+
+        def ioctl(self, operation: int, argument: int) -> int:
+            """4: number of sectors; 5: bytes in a sector; 6: erase the sector `argument`."""
+
+    class Store(Protocol):
+        """Small named files for configuration; each write replaces the whole file at once."""
+
+        def read(self, name: str) -> bytes | None: ...
+
+        def write(self, name: str, data: bytes) -> None: ...
+
+    class Signer(Protocol):
+        """Signs with the device's key; on MicroPython in steps, since it takes long there."""
+
+        @property
+        def kid(self) -> bytes: ...
+
+        def sign_steps(self, message: bytes) -> Generator[None, None, bytes]: ...
+
+    class Verifier(Protocol):
+        """Verifies with the service's keys; in steps."""
+
+        def verify_steps(self, kid: bytes, message: bytes, signature: bytes) -> Generator[None, None, bool]: ...
+
+    class Board(Protocol):
+        """One board.
+
+        Attributes:
+            nfc, qr, driver: UARTs of the reader chip, the code scanner and the driver's console.
+            host: name of the clearing service, as HTTP says it.
+            profile: assurance of the device's key: 1 secure element, 2 software.
+        """
+
+        nfc: Port
+        qr: Port
+        driver: Port
+        flash: Flash
+        store: Store
+        aes: Aes
+        host: str
+        profile: int
+
+        def ticks_ms(self) -> int:
+            """Return milliseconds since boot, never going back."""
+
+        def wait(self, until_ms: int | None) -> None:
+            """Sleep until that moment or until a port has bytes."""
+
+        def clock(self) -> tuple[int, int]:
+            """Return unix seconds and the clock's quality (`protocol.tap.CLOCK_…`)."""
+
+        def set_clock(self, unix_ms: int, quality: int) -> None: ...
+
+        def dial(self) -> Port:
+            """Open a connection to the clearing service; OSError where there is no network."""
+
+        def random_bytes(self, count: int) -> bytes: ...
+
+        def public_point(self, private: int) -> tuple[bytes, bytes]: ...
+
+        def signer(self, kid: bytes, private: int) -> Signer: ...
+
+        def verifier(self, keys: dict[bytes, tuple[bytes, bytes]]) -> Verifier: ...
+
+        def show(self, text: str) -> None:
+            """Show a line to the rider."""
+
+        def light(self, colour: str) -> None:
+            """Set the light: green, red or off."""
+
+        def beep(self, pattern: str) -> None:
+            """Sound: ok, refused."""
+
+        def log(self, text: str) -> None:
+            """Tell whoever holds the board; never a secret."""

@@ -1,0 +1,76 @@
+"""AES and ES256 for CPython, by the `cryptography` library. The same interfaces as `crypto_micropython`."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from protocol.errors import UnknownKid
+
+
+class Aes:
+    """AES-128, see `protocol.cmac.Aes`."""
+
+    def ecb_encrypt(self, key: bytes, data: bytes) -> bytes:
+        return _run(Cipher(algorithms.AES(key), modes.ECB()).encryptor(), data)  # noqa: S305 - a building block of CMAC and key wrap
+
+    def ecb_decrypt(self, key: bytes, data: bytes) -> bytes:
+        return _run(Cipher(algorithms.AES(key), modes.ECB()).decryptor(), data)  # noqa: S305 - the same
+
+    def cbc_encrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
+        return _run(Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor(), data)
+
+    def cbc_decrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
+        return _run(Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor(), data)
+
+
+def _run(context: object, data: bytes) -> bytes:
+    result: bytes = context.update(data) + context.finalize()  # type: ignore[attr-defined]
+    return result
+
+
+def public_point(private: int) -> tuple[bytes, bytes]:
+    """Return the coordinates of a private scalar's public key, 32 bytes each."""
+    numbers = ec.derive_private_key(private, ec.SECP256R1()).public_key().public_numbers()
+    return numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
+
+
+class Es256Signer:
+    """Signs with one private key; nonces are derived as RFC 6979 says, so the same message has the same signature.
+
+    Attributes:
+        kid: names the key.
+    """
+
+    def __init__(self, kid: bytes, private: int) -> None:
+        self.kid = kid
+        self._key = ec.derive_private_key(private, ec.SECP256R1())
+
+    def sign(self, message: bytes) -> bytes:
+        r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True)))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+class Es256Verifier:
+    """Verifies with the public keys it was given, by kid: pairs of coordinates, 32 bytes each."""
+
+    def __init__(self, keys: dict[bytes, tuple[bytes, bytes]]) -> None:
+        self._keys = {kid: _public_key(x, y) for kid, (x, y) in keys.items()}
+
+    def verify(self, kid: bytes, message: bytes, signature: bytes) -> bool:
+        if kid not in self._keys:
+            raise UnknownKid("signed with a key that is not known here")
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        try:
+            self._keys[kid].verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def _public_key(x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
+    numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1())
+    return numbers.public_key()

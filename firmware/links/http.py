@@ -1,0 +1,111 @@
+"""As much HTTP/1.1 (RFC 9112) as a validator needs: one request a connection, a bounded answer. MicroPython has no client.
+
+The parser is sans-IO: it is fed bytes and says when the answer is whole. Garbage is an HttpError, and an HttpError is a reason to
+try again later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol.compat import const
+from protocol.limits import MESSAGE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from firmware.boards.board import Board
+    from firmware.loop import Loop
+
+_HEAD_BYTES_MAX = const(4096)
+
+
+class HttpError(Exception):
+    """No answer, or one that cannot be understood."""
+
+
+def request(method: str, path: str, host: str, body: bytes = b"") -> bytes:
+    """Return a whole request."""
+    head = method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n"
+    if body:
+        head += "Content-Type: application/cose\r\nContent-Length: " + str(len(body)) + "\r\n"
+    return (head + "\r\n").encode() + body
+
+
+class Response:
+    """An answer that is being received.
+
+    Attributes:
+        status: once the head is whole; None before.
+    """
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._body_start = 0
+        self._size: int | None = None
+        self.status: int | None = None
+
+    def receive(self, data: bytes) -> None:
+        self._data += data
+        if self.status is None:
+            end = self._data.find(b"\r\n\r\n")
+            if end < 0:
+                if len(self._data) > _HEAD_BYTES_MAX or not b"HTTP/1.1 "[: len(self._data)] == self._data[:9]:
+                    raise HttpError("no HTTP answer")
+                return
+            self._read_head(self._data[:end])
+            self._body_start = end + 4
+        if len(self._data) - self._body_start > MESSAGE_BYTES_MAX:
+            raise HttpError("the answer is longer than a message may be")
+
+    def _read_head(self, head: bytes) -> None:
+        lines = head.split(b"\r\n")
+        words = lines[0].split(b" ")
+        if len(head) > _HEAD_BYTES_MAX or len(words) < 2 or words[0] != b"HTTP/1.1" or not _is_number(words[1], 3):
+            raise HttpError("no HTTP answer")
+        for line in lines[1:]:
+            colon = line.find(b":")
+            if line[:colon].lower() == b"content-length":
+                value = line[colon + 1 :].strip()
+                if not _is_number(value, 6):
+                    raise HttpError("the answer's length is no number")
+                self._size = int(value)
+        if self._size is None:
+            raise HttpError("the answer does not say how long it is")
+        self.status = int(words[1])
+
+    def body(self) -> bytes | None:
+        """Return the body once it is whole, or None."""
+        if self._size is None or len(self._data) - self._body_start < self._size:
+            return None
+        return self._data[self._body_start : self._body_start + self._size]
+
+
+def _is_number(text: bytes, digits_max: int) -> bool:
+    return 0 < len(text) <= digits_max and all(0x30 <= byte <= 0x39 for byte in text)
+
+
+async def fetch(board: Board, loop: Loop, method: str, path: str, body: bytes, timeout_ms: int) -> tuple[int, bytes]:
+    """Send one request and return status and body of the answer.
+
+    Raises:
+        HttpError: no network, no answer in time, or garbage.
+    """
+    until_ms = loop.now_ms() + timeout_ms
+    try:
+        port = board.dial()
+    except OSError:
+        raise HttpError("no network") from None
+    response = Response()
+    try:
+        port.write(request(method, path, board.host, body))
+        while response.body() is None:
+            if not await loop.port_ready(port, until_ms):
+                raise HttpError("no answer in time")
+            data = port.read()
+            if not data and port.closed:
+                raise HttpError("the connection was closed in mid-answer")
+            response.receive(data)
+    except OSError:
+        raise HttpError("the connection broke") from None
+    finally:
+        port.close()
+    return response.status or 0, response.body() or b""

@@ -1,0 +1,95 @@
+"""A cooperative loop of our own over native coroutines.
+
+MicroPython's asyncio keeps its clock in C, so neither lock-step with a simulation nor replay could reach it. Here all time and
+all readiness come from the board: `board.ticks_ms()` and `board.wait(until_ms)`. Tasks run in the order in which they became
+ready, one at a time, and never at the same time as anything else: between two `await`s a task has the validator to itself.
+
+A coroutine awaits one of: `sleep_ms`, `pause`, `port_ready`. A task that ends with an exception ends the program: a validator
+that goes on half-alive is worse than one that starts again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+    from typing import Any
+
+    from firmware.boards.board import Board, Port
+
+
+class _Wait:
+    """What a suspended task waits for: a moment, or bytes on a port, whatever comes first."""
+
+    __slots__ = ("port", "until_ms")
+
+    def __init__(self, port: Port | None, until_ms: int | None) -> None:
+        self.port = port
+        self.until_ms = until_ms
+
+    def __iter__(self) -> Generator[_Wait, None, None]:  # noqa: PYI058 - awaited, too
+        yield self
+
+    # CPython awaits through `__await__`, MicroPython iterates.
+    __await__ = __iter__
+
+
+class Loop:
+    """Runs tasks on a board's time."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._tasks: list[tuple[Coroutine[Any, Any, Any], _Wait]] = []
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start a task; it runs up to its first wait at the loop's next turn."""
+        self._tasks.append((coroutine, _Wait(None, self._board.ticks_ms())))
+
+    def now_ms(self) -> int:
+        """Return milliseconds since boot."""
+        return self._board.ticks_ms()
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        await _Wait(None, self._board.ticks_ms() + duration_ms)
+
+    async def pause(self) -> None:
+        """Let other tasks run."""
+        await _Wait(None, self._board.ticks_ms())
+
+    async def port_ready(self, port: Port, until_ms: int | None = None) -> bool:
+        """Wait until the port has bytes or was closed, or until that moment; return whether it has or was."""
+        if not port.has_data():
+            await _Wait(port, until_ms)
+        return port.has_data()
+
+    def run(self) -> None:
+        """Run until no task is left, which for a validator is never."""
+        while self._tasks:
+            if not self.run_ready():
+                self._board.wait(self.next_deadline_ms())
+
+    def next_deadline_ms(self) -> int | None:
+        """Return the earliest moment that a task waits for, or None."""
+        deadlines = [wait.until_ms for _, wait in self._tasks if wait.until_ms is not None]
+        return min(deadlines) if deadlines else None
+
+    def run_ready(self) -> int:
+        """Run each task that is ready now once, and return how many there were."""
+        now_ms = self._board.ticks_ms()
+        ready = [task for task in self._tasks if _is_ready(task[1], now_ms)]
+        if ready:
+            self._tasks = [task for task in self._tasks if task not in ready]
+        for coroutine, _ in ready:
+            try:
+                wait = coroutine.send(None)
+            except StopIteration:
+                continue
+            self._tasks.append((coroutine, wait))
+        return len(ready)
+
+
+def _is_ready(wait: _Wait, now_ms: int) -> bool:
+    if wait.until_ms is not None and wait.until_ms <= now_ms:
+        return True
+    return wait.port is not None and wait.port.has_data()

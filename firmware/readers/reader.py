@@ -1,0 +1,48 @@
+"""What the validator expects of a reader of cards, whatever chip is behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class CardReader(Protocol):
+        """A reader of contactless cards."""
+
+        async def start(self) -> None:
+            """Wake and configure the chip; ReaderFault when it does not answer."""
+
+        async def wait_for_card(self) -> Target:
+            """Wait until a card is in the field."""
+
+        async def exchange(self, command: bytes) -> bytes:
+            """Send a command APDU and return the response; MediumGone when the card does not answer."""
+
+        async def release(self) -> None:
+            """End the conversation and wait until the card has left the field."""
+
+
+class ReaderFault(Exception):  # noqa: N818 - named for what happened
+    """The chip does not answer, or answers what it must not."""
+
+
+class MediumGone(Exception):  # noqa: N818 - named for what happened
+    """The medium left the field in mid-conversation."""
+
+
+class Target:
+    """A card in the field.
+
+    Attributes:
+        uid: as told in anticollision; 4, 7 or 10 bytes. Never logged.
+        count: how many cards are in the field.
+        speaks_apdu: the card has announced ISO/IEC 14443-4.
+    """
+
+    __slots__ = ("count", "speaks_apdu", "uid")
+
+    def __init__(self, uid: bytes, count: int, speaks_apdu: bool) -> None:
+        self.uid = uid
+        self.count = count
+        self.speaks_apdu = speaks_apdu

@@ -1,0 +1,151 @@
+"""The journal's format on flash, version 1: sector headers and slots (protocol/SPEC.md "Journal"). Pure bytes in and out.
+
+A sector of 4 KiB holds 32 slots of 128 bytes. Slot 0 is its header, the others hold records of one to four slots. Programming
+clears bits and never sets one, so every structure is programmed once and carries a CRC-32 (was it torn?) and a truncated
+HMAC chained over the record before (was it changed?). Numbers are big-endian.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol.compat import const, crc32, hmac_sha256
+
+if TYPE_CHECKING:
+    Bytes = bytes | bytearray | memoryview
+
+SLOT_BYTES = const(128)
+RECORD_SLOTS_MAX = const(4)
+MAC_BYTES = const(8)
+_FRAME_BYTES = const(20)
+_TRAILER_BYTES = const(12)
+_MARKER = const(0xE0)
+_PREFIX_BYTES = const(8)
+
+HEADER_FORMAT = const(1)
+HEADER_REBASED = const(1)
+_HEADER_SIGNED_BYTES = const(80)
+_MAGIC = b"JQJ1"
+_BLANK = const(0xFF)
+
+
+class SectorHeader:
+    """What the first slot of a sector says.
+
+    Attributes:
+        flags: `HEADER_REBASED` when the chain starts anew here after a hole.
+        epoch: of the device.
+        number: counts opened sectors, never used twice.
+        first_sequence: of the first record in the sector.
+        head_before: wire chain before it, 32 bytes.
+        mac_before: MAC of the record before it, 8 bytes.
+        acked_sequence: acknowledged when the sector was opened: a hint.
+    """
+
+    __slots__ = ("acked_sequence", "epoch", "first_sequence", "flags", "head_before", "mac_before", "number")
+
+    def __init__(
+        self,
+        flags: int,
+        epoch: int,
+        number: int,
+        first_sequence: int,
+        head_before: bytes,
+        mac_before: bytes,
+        acked_sequence: int,
+    ) -> None:
+        self.flags = flags
+        self.epoch = epoch
+        self.number = number
+        self.first_sequence = first_sequence
+        self.head_before = head_before
+        self.mac_before = mac_before
+        self.acked_sequence = acked_sequence
+
+
+def encode_header(header: SectorHeader, key: bytes) -> bytes:
+    """Return the header's slot, 128 bytes."""
+    signed = (
+        _MAGIC
+        + bytes((header.flags, HEADER_FORMAT, _BLANK, _BLANK))
+        + header.epoch.to_bytes(4, "big")
+        + header.number.to_bytes(4, "big")
+        + header.first_sequence.to_bytes(8, "big")
+        + header.head_before
+        + header.mac_before
+        + header.acked_sequence.to_bytes(8, "big")
+        + b"\xff" * 8
+    )
+    body = signed + hmac_sha256(key, signed)[:MAC_BYTES]
+    body += b"\xff" * (SLOT_BYTES - 4 - len(body))
+    return body + crc32(body).to_bytes(4, "big")
+
+
+def is_header(slot: Bytes) -> bool:
+    """Return whether a header stands there whole, whoever wrote it."""
+    return bytes(slot[:4]) == _MAGIC and slot[5] == HEADER_FORMAT and _crc_holds(slot)
+
+
+def decode_header(slot: Bytes, key: bytes) -> SectorHeader | None:
+    """Return a whole header that was written with this key, or None."""
+    signed = bytes(slot[:_HEADER_SIGNED_BYTES])
+    mac = bytes(slot[_HEADER_SIGNED_BYTES : _HEADER_SIGNED_BYTES + MAC_BYTES])
+    if not is_header(slot) or hmac_sha256(key, signed)[:MAC_BYTES] != mac:
+        return None
+    return SectorHeader(
+        signed[4],
+        int.from_bytes(signed[8:12], "big"),
+        int.from_bytes(signed[12:16], "big"),
+        int.from_bytes(signed[16:24], "big"),
+        signed[24:56],
+        signed[56:64],
+        int.from_bytes(signed[64:72], "big"),
+    )
+
+
+def slots_for(payload_bytes: int) -> int:
+    """Return how many slots a record takes: capacities are 108, 236, 364 and 492 bytes."""
+    return (payload_bytes + _FRAME_BYTES + SLOT_BYTES - 1) // SLOT_BYTES
+
+
+def encode_record(sequence: int, payload: bytes, mac_before: bytes, key: bytes) -> bytes:
+    """Return a record's slots."""
+    count = slots_for(len(payload))
+    body = bytes((_MARKER | count,)) + len(payload).to_bytes(2, "big") + sequence.to_bytes(5, "big") + payload
+    body += b"\xff" * (count * SLOT_BYTES - _TRAILER_BYTES - len(body))
+    body += record_mac(body, mac_before, key)
+    return body + crc32(body).to_bytes(4, "big")
+
+
+def record_mac(body: Bytes, mac_before: bytes, key: bytes) -> bytes:
+    return hmac_sha256(key, mac_before + bytes(body))[:MAC_BYTES]
+
+
+def record_slots(slot: Bytes) -> int:
+    """Return how many slots the record that begins here takes; 0 when none does."""
+    count = slot[0] & 0x1F
+    return count if slot[0] & 0xE0 == _MARKER and 1 <= count <= RECORD_SLOTS_MAX else 0
+
+
+def decode_record(slots: Bytes) -> tuple[int, bytes] | None:
+    """Return sequence and payload of a record that stands there whole, or None."""
+    size = int.from_bytes(slots[1:3], "big")
+    if size + _FRAME_BYTES > len(slots) or not _crc_holds(slots):
+        return None
+    return int.from_bytes(slots[3:_PREFIX_BYTES], "big"), bytes(slots[_PREFIX_BYTES : _PREFIX_BYTES + size])
+
+
+def mac_of(slots: Bytes) -> bytes:
+    return bytes(slots[-_TRAILER_BYTES:-4])
+
+
+def mac_holds(slots: Bytes, mac_before: bytes, key: bytes) -> bool:
+    return record_mac(slots[:-_TRAILER_BYTES], mac_before, key) == mac_of(slots)
+
+
+def is_blank(data: Bytes) -> bool:
+    return all(byte == _BLANK for byte in data)
+
+
+def _crc_holds(data: Bytes) -> bool:
+    return crc32(data[:-4]) == int.from_bytes(data[-4:], "big")

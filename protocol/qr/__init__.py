@@ -1,0 +1,1 @@
+"""Codes that are shown and scanned: text in, text out."""

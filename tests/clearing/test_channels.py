@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from clearing.access.roles import Scope
+from clearing.access.service import issue_token
+from clearing.channels.models import SmsPayment, TopUp
+from clearing.channels.sms_text import paid_reply, ticket_code, vehicle_code
+from clearing.media.tokens import phone_token
+from tests.builders import DAY, NOW_MS, NOW_S, Office, make_token
+
+_MSISDN = "77011234567"
+
+
+def _sms(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return {"reference": "R-1", "msisdn": _MSISDN, "text": "A-101", "sent_at_s": NOW_S} | changes
+
+
+def _count(office: Office, table: type) -> int:
+    with office.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_an_sms_pays_a_ride_in_the_vehicle_it_names(office: Office) -> None:
+    answer = office.client.post("/v1/sms", json=_sms()).json()
+    assert (answer["reference"], answer["status"], answer["fare_minor"]) == ("R-1", "paid", 10_000)
+    assert "A-101" in answer["reply"]
+    assert answer["ticket"] in answer["reply"]
+    with office.database.reading() as session:
+        payment = session.scalars(select(SmsPayment)).one()
+    assert (payment.city, payment.carrier, payment.vehicle, payment.line) == ("almaty", "alatau", "A-101", 1)
+    assert payment.service_day == DAY
+    assert payment.token == phone_token(office.keys, "+7 (701) 123-45-67")
+
+
+def test_a_repeated_sms_is_answered_the_same_and_charged_once(office: Office) -> None:
+    first = office.client.post("/v1/sms", json=_sms())
+    office.clock.at_ms += 3_600_000
+    assert office.client.post("/v1/sms", json=_sms()).json() == first.json()
+    assert _count(office, SmsPayment) == 1
+
+
+def test_a_reference_used_for_another_sms_is_a_conflict(office: Office) -> None:
+    office.client.post("/v1/sms", json=_sms())
+    answer = office.client.post("/v1/sms", json=_sms(text="A-102"))
+    assert answer.status_code == 409
+    assert answer.json()["error"]["remedy"]
+    assert _count(office, SmsPayment) == 1
+
+
+def test_two_aggregators_may_use_one_reference(office: Office) -> None:
+    office.client.post("/v1/sms", json=_sms())
+    with office.database.writing() as session:
+        token = issue_token(session, "kcell", "service", [Scope("aggregator", "almaty")], NOW_MS)
+    answer = office.client.post("/v1/sms", json=_sms(), headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert _count(office, SmsPayment) == 2
+
+
+def test_an_sms_without_a_known_vehicle_costs_nothing(office: Office) -> None:
+    for number, message in enumerate(("A-999", "hello", "")):
+        answer = office.client.post("/v1/sms", json=_sms(reference=f"R-{number}", text=message)).json()
+        assert (answer["status"], answer["fare_minor"], answer["ticket"]) == ("rejected", 0, None)
+
+
+def test_the_telephone_number_is_stored_nowhere(office: Office) -> None:
+    office.client.post("/v1/sms", json=_sms())
+    office.client.post("/v1/sms", json=_sms(reference="R-2", text=_MSISDN))
+    with office.database.reading() as session:
+        row = session.execute(text("SELECT * FROM sms_payment WHERE reference = 'R-1'")).one()
+    assert all(_MSISDN not in str(value) and _MSISDN.encode() not in bytes(str(value), "utf-8") for value in row)
+
+
+@pytest.mark.parametrize("changes", [{"msisdn": "12"}, {"msisdn": "secret-text"}, {"sent_at_s": -1}, {"extra": 1}])
+def test_a_malformed_sms_is_refused_without_repeating_it(office: Office, changes: dict[str, Any]) -> None:
+    answer = office.client.post("/v1/sms", json=_sms(**changes))
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "invalid"
+    assert "secret-text" not in answer.text
+
+
+def test_a_late_sms_belongs_to_the_day_on_which_it_was_sent(office: Office) -> None:
+    office.client.post("/v1/sms", json=_sms(sent_at_s=NOW_S - 6 * 3600))
+    with office.database.reading() as session:
+        assert session.scalars(select(SmsPayment.service_day)).one() == "2024-05-14"
+
+
+def test_a_top_up_counts_once(office: Office) -> None:
+    order = {"reference": "T-1", "token": make_token(1).hex(), "amount_minor": 500_000, "at_s": NOW_S}
+    answers = [office.client.post("/v1/top-ups", json=order).json() for _ in range(2)]
+    assert answers[0] == answers[1] == {"reference": "T-1", "status": "accepted", "amount_minor": 500_000}
+    assert _count(office, TopUp) == 1
+    assert office.client.post("/v1/top-ups", json=order | {"amount_minor": 1}).status_code == 409
+
+
+@pytest.mark.parametrize("amount_minor", [0, -5, 10**12])
+def test_a_top_up_of_nothing_or_too_much_is_refused(office: Office, amount_minor: int) -> None:
+    order = {"reference": "T-1", "token": make_token(1).hex(), "amount_minor": amount_minor, "at_s": NOW_S}
+    assert office.client.post("/v1/top-ups", json=order).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("A-101", "A-101"),
+        (" a101 ", "A-101"),
+        ("а 101", "A-101"),  # noqa: RUF001 - typed on a Cyrillic keyboard
+        ("A - 101", "A-101"),
+        ("101", None),
+        ("A-101 please", None),
+        ("", None),
+    ],
+)
+def test_a_vehicle_code_is_read_as_people_type_it(message: str, code: str | None) -> None:
+    assert vehicle_code(message) == code
+
+
+def test_a_reply_fits_one_sms() -> None:
+    ticket = ticket_code(b"\xff" * 32)
+    assert len(ticket) == 8
+    assert len(paid_reply("ABC-123456", 1_000_000, ticket)) <= 70
