@@ -324,6 +324,11 @@ class Journal:
     # Writing.
 
     @property
+    def oldest_sequence(self) -> int:
+        """The first sequence that is still on flash."""
+        return self._first_live() if self._newest >= 0 else self.next_sequence
+
+    @property
     def free_slots(self) -> int:
         """How many slots can be written before something must be acknowledged."""
         free = 0

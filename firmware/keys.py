@@ -1,7 +1,7 @@
 """The validator's keys and who it is: a software store that stands where a secure element will.
 
-The identity (device id, private key, key of the journal) is made once, on the device. What enrolment brought is kept wrapped under
-a key of the identity. Nothing here is ever shown, logged or put into an error.
+The identity (device id, private key, key of the journal) is made once, on the device. What enrolment brought is kept wrapped
+under a key of the identity. Nothing here is ever shown, logged or put into an error.
 """
 
 from __future__ import annotations

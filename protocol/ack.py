@@ -137,7 +137,7 @@ def decode_ack(payload: bytes) -> Ack:
         if not (isinstance(fields[key], bytes) and len(fields[key]) == size):
             raise AckError("key " + str(key) + " has " + str(size) + " bytes")
     ranges = ((0, 1), (2, _U32_MAX), (3, SEQUENCE_MAX), (6, _U32_MAX), (7, 999), (8, _U16_MAX), (9, _U32_MAX))
-    for key, greatest in (*ranges, (10, BATCH_RECORDS_MAX)):
+    for key, greatest in ranges + ((10, BATCH_RECORDS_MAX),):
         _require_unsigned(fields, key, greatest)
     wanted = fields.get(11)
     if 11 in fields:

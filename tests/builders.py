@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from clearing.fleet.enrolment import AUDIENCE
+from clearing.fleet.enrolment import ANY_AUDIENCE
 from clearing.fleet.keys import Aes, Es256Signer, KeyStore, OneKeyVerifier
 from protocol import cbor, enrolment
 from protocol.ack import Ack, ErrorAnswer, decode_ack, decode_error
@@ -71,7 +71,7 @@ class Device:
         key = self.signer.public_key()
         proof = invitation.proof(self.id, cbor.encode(key))
         request = enrolment.EnrolmentRequest(self.id, invitation.code_id, key, 2, proof)
-        return sign1(enrolment.encode_request(request), TYP_ENROLMENT, AUDIENCE, self.signer)
+        return sign1(enrolment.encode_request(request), TYP_ENROLMENT, ANY_AUDIENCE, self.signer)
 
     def read_enrolled(self, answer: bytes, code: str) -> None:
         """Check the answer as a validator does, and take it."""
@@ -79,7 +79,7 @@ class Device:
         unverified = enrolment.decode_enrolled(cbor.decode(answer)[2])
         assert key_thumbprint(unverified.ack_key) == invitation.ack_kid
         verifier = OneKeyVerifier(invitation.ack_kid, *ec2_point(unverified.ack_key))
-        self.enrolled = enrolment.decode_enrolled(verify1(answer, TYP_ENROLLED, AUDIENCE, verifier))
+        self.enrolled = enrolment.decode_enrolled(verify1(answer, TYP_ENROLLED, unverified.audience, verifier))
         self.bundle = enrolment.decode_key_bundle(
             unwrap(Aes(), invitation.key_encryption_key(), self.enrolled.wrapped_keys)
         )

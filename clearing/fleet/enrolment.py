@@ -29,13 +29,14 @@ from protocol.ack import (
     STATUS_REVOKED,
 )
 from protocol.batch import genesis_head
-from protocol.compat import constant_time_equal, hmac_sha256
+from protocol.compat import constant_time_equal
 from protocol.cose import TYP_ENROLLED, TYP_ENROLMENT, ec2_point, key_thumbprint, parse, sign1, verify1
 from protocol.errors import BadCose, CoseError, EnrolmentError
 from protocol.keywrap import wrap
+from protocol.qr.ticket import day_key
 
-# Before it is enrolled, a validator does not know its city.
-AUDIENCE = "enrolment"
+# Before it is enrolled, a validator does not know for whom it signs; the answer is for its city, and says which that is.
+ANY_AUDIENCE = ""
 INVITATION_LASTS_MS = 7 * 86_400_000
 _DAY_S = 86_400
 _QR_DAYS = 3
@@ -105,7 +106,7 @@ def _read(message: bytes) -> tuple[bytes, enrolment.EnrolmentRequest]:
         parsed = parse(message)
         request = enrolment.decode_request(parsed.payload)
         verifier = OneKeyVerifier(key_thumbprint(request.key), *ec2_point(request.key))
-        return verify1(message, TYP_ENROLMENT, AUDIENCE, verifier), request
+        return verify1(message, TYP_ENROLMENT, ANY_AUDIENCE, verifier), request
     except BadCose:
         raise UnattributedError(STATUS_BAD_COSE) from None
     except EnrolmentError:
@@ -162,9 +163,7 @@ def _answer_again(
 
 def _key_bundle(keys: KeyStore, now_s: int) -> enrolment.KeyBundle:
     today = now_s // _DAY_S
-    day_keys = {
-        day: hmac_sha256(keys.qr_master, b"day" + day.to_bytes(4, "big")) for day in range(today, today + _QR_DAYS)
-    }
+    day_keys = {day: day_key(keys.qr_master, day) for day in range(today, today + _QR_DAYS)}
     return enrolment.KeyBundle(
         keys.transit_read_master, keys.transit_debit_master, keys.token_key, day_keys, keys.version
     )
@@ -183,4 +182,4 @@ def _answer(session: Session, keys: KeyStore, validator: Validator, wrapped_keys
         city=city_of(session, validator.city).number,
         server_time_s=now_ms // 1000,
     )
-    return sign1(enrolment.encode_enrolled(enrolled), TYP_ENROLLED, AUDIENCE, keys.ack)
+    return sign1(enrolment.encode_enrolled(enrolled), TYP_ENROLLED, validator.city, keys.ack)

@@ -14,6 +14,7 @@ from clearing.clock import Clock
 from clearing.database import Database
 from clearing.fleet.keys import KeyStore
 from clearing.fleet.service import Sender, UnattributedError, identify
+from clearing.ingest.run import Run, place_records
 from clearing.ingest.store import Receipt, store_batch
 from protocol.ack import (
     STATUS_BAD_CBOR,
@@ -23,7 +24,7 @@ from protocol.ack import (
     Ack,
     encode_ack,
 )
-from protocol.batch import NONCE_BYTES, Batch, decode_batch
+from protocol.batch import NONCE_BYTES, decode_batch
 from protocol.cose import TYP_ACK, TYP_BATCH, sign1
 from protocol.errors import BatchError
 from protocol.limits import BATCH_RECORDS_MAX, MESSAGE_BYTES_MAX
@@ -76,15 +77,15 @@ class Receiver:
         if batch.device != sender.device:
             return Answer(STATUS_KID_UNKNOWN)  # somebody else's key
         try:
-            receipt = self.store(message, batch)
+            receipt = self.store(message, place_records(batch))
         except OperationalError:
             return self.acknowledge(_unchanged(sender, STATUS_BUSY, batch.nonce), RETRY_WHEN_BUSY_S)
         return self.acknowledge(receipt)
 
-    def store(self, message: bytes, batch: Batch) -> Receipt:
+    def store(self, message: bytes, run: Run) -> Receipt:
         """Store a batch whose signature held; when this returns, it is durable."""
         with self._database.writing() as session:
-            return store_batch(session, message, batch, self._clock.now_ms())
+            return store_batch(session, message, run, self._clock.now_ms())
 
     def acknowledge(self, receipt: Receipt, retry_after_s: int | None = None) -> Answer:
         """Sign what is durable."""

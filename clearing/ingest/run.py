@@ -34,6 +34,19 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Run:
+    """The records of a batch in their places.
+
+    Attributes:
+        status: OK, or GAP or FORK where the batch contradicts itself.
+    """
+
+    batch: Batch
+    placed: Sequence[Placed]
+    status: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What becomes of a batch.
 
@@ -48,9 +61,9 @@ class Verdict:
     strays: Sequence[Placed] = ()
 
 
-def place_records(batch: Batch) -> tuple[list[Placed], int]:
-    """Give every record its place; the status is OK, or GAP or FORK where the batch contradicts itself."""
-    placed = []
+def place_records(batch: Batch) -> Run:
+    """Decode the records of a batch and give each its place."""
+    placed: list[Placed] = []
     status = STATUS_OK
     expected, head = batch.first_sequence, batch.head_before
     for record in batch.records:
@@ -65,7 +78,7 @@ def place_records(batch: Batch) -> tuple[list[Placed], int]:
         expected = last + 1
     if status == STATUS_OK and head != batch.head_after:
         status = STATUS_FORK
-    return placed, status
+    return Run(batch, placed, status)
 
 
 def _read(record: bytes) -> tuple[Tap | None, str]:
@@ -75,21 +88,18 @@ def _read(record: bytes) -> tuple[Tap | None, str]:
         return None, str(error)
 
 
-def judge(batch: Batch, acked_sequence: int, head: bytes, stored: Mapping[int, bytes]) -> Verdict:
+def judge(run: Run, acked_sequence: int, head: bytes, stored: Mapping[int, bytes]) -> Verdict:
     """Decide what becomes of a batch.
 
     The chain is stored up to `acked_sequence`, where its head is `head`; `stored` holds the stored records from the
     batch's first sequence on, by sequence.
     """
-    placed, status = place_records(batch)
-    if batch.first_sequence > acked_sequence + 1:
+    if run.batch.first_sequence > acked_sequence + 1 or run.status == STATUS_GAP:
         return Verdict(STATUS_GAP)
-    if status == STATUS_GAP:
-        return Verdict(STATUS_GAP)
-    known = [each for each in placed if each.sequence <= acked_sequence]
-    fresh = [each for each in placed if each.sequence > acked_sequence]
+    known = [each for each in run.placed if each.sequence <= acked_sequence]
+    fresh = [each for each in run.placed if each.sequence > acked_sequence]
     differing = [each for each in known if stored.get(each.sequence) != each.record]
-    if status == STATUS_FORK or differing or not _joins(batch, known, fresh, acked_sequence, head):
+    if run.status == STATUS_FORK or differing or not _joins(run.batch, known, fresh, acked_sequence, head):
         return Verdict(STATUS_FORK, strays=[*differing, *fresh])
     return Verdict(STATUS_DUP if known and not fresh else STATUS_OK, fresh=fresh)
 

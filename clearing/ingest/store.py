@@ -16,14 +16,15 @@ from sqlalchemy.orm import Session
 from clearing.fleet.documents import wanted_versions
 from clearing.fleet.models import Validator
 from clearing.fleet.service import QUARANTINED
+from clearing.ingest.bulk import insert_taps
 from clearing.ingest.models import RawBatch, TapConflict, TapException, TapRow
 from clearing.ingest.rows import exception_row, rows_of
-from clearing.ingest.run import Placed, Verdict, judge
+from clearing.ingest.run import Placed, Run, Verdict, judge
 from clearing.ingest.suspicion import Suspicion
 from clearing.network.service import city_of
 from clearing.network.service_day import service_day
 from protocol.ack import STATUS_EPOCH, STATUS_FORK, STATUS_OK, STATUS_OK_FLAGGED
-from protocol.batch import NONCE_BYTES, Batch
+from protocol.batch import NONCE_BYTES
 
 _FORK = Suspicion("fork", "its chain has another content here: a cloned or damaged validator; look at tap_conflict")
 _EPOCH = Suspicion("epoch", "it sent records of another life of its journal; they are in raw_batch only")
@@ -51,10 +52,11 @@ class Receipt:
     wanted: dict[int, int] = field(default_factory=dict)
 
 
-def store_batch(session: Session, message: bytes, batch: Batch, now_ms: int) -> Receipt:
+def store_batch(session: Session, message: bytes, run: Run, now_ms: int) -> Receipt:
     """Store a batch whose signature held. A batch that brings nothing new changes nothing but `last_seen`."""
+    batch = run.batch
     validator = session.get_one(Validator, batch.device, with_for_update=True)
-    status = _Storing(session, validator, message, batch, now_ms).run()
+    status = _Storing(session, validator, message, run, now_ms).take_in()
     validator.last_seen_ms, validator.firmware = now_ms, batch.firmware
     if batch.flash is not None:
         validator.slots_free, _, validator.torn_slots, validator.power_cuts = batch.flash
@@ -73,20 +75,21 @@ def store_batch(session: Session, message: bytes, batch: Batch, now_ms: int) -> 
 class _Storing:
     """One batch on its way into the tables."""
 
-    def __init__(self, session: Session, validator: Validator, message: bytes, batch: Batch, now_ms: int) -> None:
+    def __init__(self, session: Session, validator: Validator, message: bytes, run: Run, now_ms: int) -> None:
         self._session = session
         self._validator = validator
         self._message = message
-        self._batch = batch
+        self._run = run
+        self._batch = run.batch
         self._now_ms = now_ms
         self._zone = city_of(session, validator.city).zone
 
-    def run(self) -> int:
+    def take_in(self) -> int:
         validator = self._validator
         if self._batch.epoch != validator.epoch:
             self._keep(STATUS_EPOCH, _EPOCH, ())
             return STATUS_EPOCH
-        verdict = judge(self._batch, validator.acked_sequence, validator.head, self._stored_records())
+        verdict = judge(self._run, validator.acked_sequence, validator.head, self._stored_records())
         if verdict.status == STATUS_FORK:
             validator.status = QUARANTINED
             self._keep(STATUS_FORK, _FORK, verdict.strays)
@@ -110,7 +113,7 @@ class _Storing:
         rows = rows_of(self._validator, self._zone, verdict.fresh, self._now_ms)
         status = STATUS_OK_FLAGGED if rows.exceptions else STATUS_OK
         batch_id = self._raw_batch(status)
-        self._session.execute(insert(TapRow), [row | {"batch_id": batch_id} for row in rows.taps])
+        insert_taps(self._session, [row | {"batch_id": batch_id} for row in rows.taps])
         self._add_exceptions(rows.exceptions)
         self._validator.acked_sequence = verdict.fresh[-1].last
         self._validator.head = verdict.fresh[-1].head

@@ -71,14 +71,29 @@ if TYPE_CHECKING:
             profile: assurance of the device's key: 1 secure element, 2 software.
         """
 
-        nfc: Port
-        qr: Port
-        driver: Port
-        flash: Flash
-        store: Store
-        aes: Aes
-        host: str
-        profile: int
+        @property
+        def nfc(self) -> Port: ...
+
+        @property
+        def qr(self) -> Port: ...
+
+        @property
+        def driver(self) -> Port: ...
+
+        @property
+        def flash(self) -> Flash: ...
+
+        @property
+        def store(self) -> Store: ...
+
+        @property
+        def aes(self) -> Aes: ...
+
+        @property
+        def host(self) -> str: ...
+
+        @property
+        def profile(self) -> int: ...
 
         def ticks_ms(self) -> int:
             """Return milliseconds since boot, never going back."""

@@ -23,7 +23,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from firmware.boards.desktop_ports import TcpLink, Uart, wait_for_any
+from firmware.boards.desktop_ports import Silence, TcpLink, Uart, wait_for_any
 from firmware.boards.flash_file import FlashFile
 from protocol import p256
 from protocol.compat import MICROPYTHON, const, sha256
@@ -99,9 +99,9 @@ class DesktopBoard:
 
     def __init__(self, options: dict[str, str]) -> None:
         self._lockstep = options.get("clock") == "lockstep"
-        self.nfc = Uart(options["nfc"]) if "nfc" in options else None
-        self.qr = Uart(options["qr"]) if "qr" in options else None
-        self.driver = Uart(options["driver"]) if "driver" in options else None
+        self.nfc = _open_uart(options.get("nfc"))
+        self.qr = _open_uart(options.get("qr"))
+        self.driver = _open_uart(options.get("driver"))
         self.host = options["server"]
         self._address = _split_address(self.host)
         self.flash = FlashFile(options["state"] + "/flash.bin", _FLASH_SECTORS, self._power_fails)
@@ -133,7 +133,7 @@ class DesktopBoard:
         if self._lockstep:
             self._wait_in_lockstep(until_ms)
             return
-        ports: list[Uart | TcpLink] = [port for port in (self.nfc, self.qr, self.driver) if port is not None]
+        ports: list[Uart | TcpLink] = [port for port in (self.nfc, self.qr, self.driver) if isinstance(port, Uart)]
         if self._link is not None and not self._link.closed:
             ports.append(self._link)
         wait_for_any(ports, -1 if until_ms is None else max(0, until_ms - self.ticks_ms()))
@@ -141,7 +141,7 @@ class DesktopBoard:
     def _wait_in_lockstep(self, until_ms: int | None) -> None:
         uarts = (self.nfc, self.qr, self.driver)
         link = self._link
-        written = " ".join([str(uart.written if uart else 0) for uart in uarts])
+        written = " ".join([str(uart.written) for uart in uarts])
         state = str(link.written if link else 0) + " " + str(int(link is not None and link.is_open))
         _say(
             "idle "
@@ -158,8 +158,7 @@ class DesktopBoard:
             sys.exit(0)  # whoever owned time is gone
         self._now_ms = int(words[1])
         for uart, total in zip(uarts, words[2:5]):
-            if uart is not None:
-                uart.receive(int(total) - uart.received)
+            uart.receive(int(total) - uart.received)
         if link is not None and link.is_open and not link.closed:
             link.receive(int(words[6]) - link.received)
             if words[5] in {"refused", "closed"}:
@@ -235,6 +234,10 @@ class DesktopBoard:
         import os  # noqa: PLC0415
 
         os._exit(POWER_CUT_EXIT)
+
+
+def _open_uart(path: str | None) -> Uart | Silence:
+    return Silence() if path is None else Uart(path)
 
 
 def _split_address(text: str) -> tuple[str, int]:

@@ -5,8 +5,11 @@ A database is copied from one that was migrated, and has the city package in it,
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import tempfile
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,11 +22,10 @@ from clearing.database import Database
 from clearing.fleet.keys import KeyStore, open_keys
 from clearing.settings import Settings
 from tests.builders import NOW_MS, Device, Office
-from tests.clearing.postgresql import PostgresqlServer, find_programs
+from tests.clearing.postgresql import PostgresqlServer, fast_folder, find_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from fastapi import FastAPI
 
@@ -33,6 +35,7 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 _TEMPLATE = "template_jolaqy"
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +67,15 @@ def _prepare(url: str, keys: KeyStore) -> None:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory, keys: KeyStore) -> Path:
-    path = tmp_path_factory.mktemp("template") / "jolaqy.db"
+def sqlite_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="jq", dir=fast_folder()))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(sqlite_folder: Path, keys: KeyStore) -> Path:
+    path = sqlite_folder / "template.db"
     _prepare(f"sqlite:///{path}", keys)
     return path
 
@@ -78,15 +88,17 @@ def postgresql_template(postgresql: PostgresqlServer, keys: KeyStore) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a migrated database with the city Almaty in it."""
+    name = f"test_{next(_numbers)}"
     if request.param == "sqlite":
-        path = tmp_path / "jolaqy.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        path = shutil.copyfile(
+            request.getfixturevalue("sqlite_template"), request.getfixturevalue("sqlite_folder") / f"{name}.db"
+        )
         yield f"sqlite:///{path}"
+        path.unlink()
         return
     server: PostgresqlServer = request.getfixturevalue("postgresql")
-    name = f"test_{tmp_path.parent.name}_{tmp_path.name}"[-60:]
     yield server.copy(request.getfixturevalue("postgresql_template"), name)
     server.drop(name)
 

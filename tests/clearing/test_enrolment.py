@@ -25,7 +25,7 @@ from tests.builders import NOW_S, Device, Office
 if TYPE_CHECKING:
     from httpx import Response
 
-_AUDIENCE = "enrolment"
+_AUDIENCE = ""
 
 
 def _ask(office: Office, message: bytes) -> Response:

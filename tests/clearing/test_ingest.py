@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from clearing.fleet.models import Validator
 from clearing.ingest.models import RawBatch, TapConflict, TapException, TapRow
 from clearing.ingest.receiver import Receiver
+from clearing.ingest.run import place_records
 from clearing.ingest.store import store_batch
 from clearing.network.models import City
 from protocol import cbor
@@ -275,7 +276,7 @@ def test_a_crash_between_commit_and_ack_is_healed_by_sending_again(office: Offic
     message = device.message([device.record() for _ in range(4)])
     receiver = Receiver(office.database, office.keys, office.clock)
     batch = decode_batch(cbor.decode(message)[2])
-    promised = receiver.store(message, batch)  # and here the service dies: nothing was answered
+    promised = receiver.store(message, place_records(batch))  # and here the service dies: nothing was answered
     ack = office.send(device, message)
     assert (ack.sequence, ack.head, ack.nonce) == (promised.sequence, promised.head, batch.nonce)
     assert (ack.head, _count(office, TapRow)) == (device.head, 4)
@@ -283,7 +284,7 @@ def test_a_crash_between_commit_and_ack_is_healed_by_sending_again(office: Offic
 
 def _store_and_die(office: Office, message: bytes, batch: Batch) -> None:
     with office.database.writing() as session:
-        store_batch(session, message, batch, office.clock.now_ms())
+        store_batch(session, message, place_records(batch), office.clock.now_ms())
         raise KeyboardInterrupt
 
 

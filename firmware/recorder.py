@@ -1,0 +1,150 @@
+"""Writes taps into the journal: adds where, when and by which versions, and keeps the rule about a full journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware.journal import JournalFull
+from protocol.compat import const
+from protocol.decisions import DECISION_OUTCOME_UNKNOWN
+from protocol.tap import KIND_BOOT, KIND_CLOCK_STEP, KIND_FAULT, KIND_OUTCOME, Tap, encode_tap
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from firmware.boards.board import Board
+    from firmware.journal import Journal
+
+_OUTCOME_SLOTS = const(2)
+_BOOT_FILE = "boot"
+_FREE_RIDES = const(0)
+
+
+class Place:
+    """Where the vehicle is, as the driver's console says.
+
+    Attributes:
+        line, trip, stop: numbers; None while not yet told.
+    """
+
+    def __init__(self, line: int) -> None:
+        self.line: int | None = line
+        self.trip: int | None = None
+        self.stop: int | None = None
+
+    def take(self, words: list[str]) -> bool:
+        """Take `line N`, `trip N` or `stop N`; return whether it was one of them."""
+        if len(words) != 2 or words[0] not in {"line", "trip", "stop"} or not words[1].isdigit():
+            return False
+        number = int(words[1])
+        if number > 0xFFFF:
+            return False
+        if words[0] == "line":
+            self.line = number
+        elif words[0] == "trip":
+            self.trip = number
+        else:
+            self.stop = number
+        return True
+
+
+class Recorder:
+    """The journal as the validator's tasks use it.
+
+    Attributes:
+        boot: how often the device has started.
+        place: where the vehicle is.
+        versions: (fare table, deny list) in force.
+        free_rides: given since the journal ran full, not yet recorded.
+    """
+
+    def __init__(self, board: Board, journal: Journal, place: Place) -> None:
+        self._board = board
+        self._journal = journal
+        self.place = place
+        self.versions = (0, 0)
+        self.free_rides = 0
+        count = board.store.read(_BOOT_FILE)
+        self.boot = int.from_bytes(count or b"", "big") + 1
+        board.store.write(_BOOT_FILE, self.boot.to_bytes(4, "big"))
+
+    def _tap(self, sequence: int, kind: int, fields: dict[str, Any]) -> Tap:
+        unix_s, quality = self._board.clock()
+        return Tap(
+            sequence=sequence,
+            tapped_at_s=unix_s,
+            clock_quality=quality,
+            uptime_ms=self._board.ticks_ms(),
+            boot=self.boot,
+            kind=kind,
+            **fields,
+        )
+
+    def _append(self, kind: int, fields: dict[str, Any], slots_after: int = 0) -> Tap:
+        taps = []
+
+        def make(sequence: int) -> bytes:
+            taps.append(self._tap(sequence, kind, fields))
+            return encode_tap(taps[-1])
+
+        self._journal.append(make, slots_after)
+        return taps[-1]
+
+    def tap(self, kind: int, slots_after: int = 0, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        """Record a tap, with place and versions, and return it; JournalFull when there is no room."""
+        place = self.place
+        fields["line"], fields["trip"], fields["stop"] = place.line, place.trip, place.stop
+        fields["fare_table"], fields["deny_list"] = self.versions
+        return self._append(kind, fields, slots_after)
+
+    def intent(self, kind: int, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        """Record a debit that is about to be committed; room for its outcome is kept."""
+        return self.tap(kind, _OUTCOME_SLOTS, **fields)
+
+    def outcome(
+        self,
+        intent: Tap,
+        decision: int,
+        counter: int | None = None,
+        evidence: bytes | None = None,
+        balance_minor: int | None = None,
+    ) -> None:
+        """Record how a debit ended."""
+        self._append(
+            KIND_OUTCOME,
+            {
+                "reference": intent.sequence,
+                "decision": decision,
+                "counter": counter,
+                "evidence": evidence,
+                "balance_minor": balance_minor,
+                "medium": intent.medium,
+                "token_key_version": intent.token_key_version,
+                "token": intent.token,
+            },
+        )
+
+    def started(self, dangling: list[Tap]) -> None:
+        """Record the start, and that nobody knows how these debits ended."""
+        try:
+            for intent in dangling:
+                self.outcome(intent, DECISION_OUTCOME_UNKNOWN)
+            self._append(KIND_BOOT, {})
+        except JournalFull:
+            self._board.log("journal full at start")
+
+    def clock_stepped(self, seconds: int) -> None:
+        """Record that the clock was set by that many seconds."""
+        try:
+            self._append(KIND_CLOCK_STEP, {"extensions": {0: seconds}})
+        except JournalFull:
+            self._board.log("journal full: clock step not recorded")
+
+    def record_free_rides(self) -> None:
+        """Record the rides that were given free while the journal was full, as soon as there is room."""
+        if self.free_rides:
+            try:
+                self._append(KIND_FAULT, {"extensions": {_FREE_RIDES: self.free_rides}})
+                self.free_rides = 0
+            except JournalFull:
+                pass

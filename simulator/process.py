@@ -1,0 +1,342 @@
+"""A validator as a child process, in lock-step with the simulation's clock (the channel: `firmware.boards.desktop`).
+
+The child is the real program on a real MicroPython, on the 32-bit one with a device's heap, or on CPython. Time stands still for
+it except while it runs; it runs until it has nothing to do, and then says for how long. The devices on its UARTs are sans-IO
+sessions: `receive_data(data, now_ms)`, `data_to_send(now_ms)`, `next_timeout_ms()`.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import socket
+import subprocess
+import sys
+import tty
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.network import Link
+
+TOP = Path(__file__).resolve().parents[1]
+RUNTIMES = ("micropython", "micropython32", "cpython")
+DEVICE_HEAP = "180k"
+_CACHE = TOP / ".cache"
+_ENROL_TIMEOUT_S = 60
+_LINK_NONE, _LINK_OPEN, _LINK_REFUSED, _LINK_CLOSED = "none", "open", "refused", "closed"
+
+
+class Device(Protocol):
+    """What sits at the other end of a UART."""
+
+    def receive_data(self, data: bytes, now_ms: int) -> None: ...
+
+    def data_to_send(self, now_ms: int) -> bytes: ...
+
+    def next_timeout_ms(self) -> int | None: ...
+
+
+class ProcessFault(Exception):  # noqa: N818 - something happened to a child
+    """The child said something that the channel does not know, or died of an error of its own."""
+
+
+def compile_for_device() -> Path:
+    """Compile firmware and protocol with mpy-cross and return the folder; what is up to date is left alone."""
+    target = _CACHE / "mpy"
+    for source in [*(TOP / "firmware").rglob("*.py"), *(TOP / "protocol").rglob("*.py")]:
+        relative = source.relative_to(TOP)
+        if "device_root" in relative.parts:
+            relative = Path(relative.name)
+        if relative.name == "crypto_cpython.py":
+            continue
+        # MicroPython's `-m` wants the package's own __main__ as source.
+        compiled = target / (relative if relative.name == "__main__.py" else relative.with_suffix(".mpy"))
+        if compiled.exists() and compiled.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        if compiled.suffix == ".py":
+            compiled.write_bytes(source.read_bytes())
+        else:
+            command = [sys.executable, "-m", "mpy_cross", "-O2", "-s", str(relative), "-o", str(compiled), str(source)]
+            subprocess.run(command, check=True)
+    return target
+
+
+def _command(runtime: str) -> tuple[list[str], dict[str, str]]:
+    """Return how a runtime starts the firmware, and its environment."""
+    if runtime == "cpython":
+        return [sys.executable, "-m", "firmware"], {"PYTHONPATH": str(TOP), "PYTHONHASHSEED": "0"}
+    program = _CACHE / "micropython" / "bin" / runtime
+    if not program.exists():
+        raise ProcessFault(f"{runtime} is not set up: run .ci/get-micropython, or choose --runtime cpython")
+    if runtime == "micropython32":
+        path = f".frozen:{compile_for_device()}"
+        return [str(program), "-X", f"heapsize={DEVICE_HEAP}", "-m", "firmware"], {"MICROPYPATH": path}
+    return [str(program), "-m", "firmware"], {"MICROPYPATH": f".frozen:{TOP / 'firmware' / 'device_root'}:{TOP}"}
+
+
+class _Terminal:
+    """One pseudo-terminal with a device at the world's end."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.path = os.ttyname(slave)
+        self._slave = slave
+        self._read = 0
+        self.written = 0
+
+    def take(self, total: int, now_ms: int) -> None:
+        """Read what the child has written by now, and hand it to the device."""
+        data = b""
+        while self._read < total:
+            chunk = os.read(self._master, total - self._read)
+            self._read += len(chunk)
+            data += chunk
+        if data:
+            self._device.receive_data(data, now_ms)
+
+    def give(self, now_ms: int) -> None:
+        data = self._device.data_to_send(now_ms)
+        self.written += len(data)
+        while data:
+            data = data[os.write(self._master, data) :]
+
+    def next_timeout_ms(self) -> int | None:
+        return self._device.next_timeout_ms()
+
+    def close(self) -> None:
+        os.close(self._master)
+        os.close(self._slave)
+
+
+class ValidatorProcess:
+    """One validator.
+
+    Attributes:
+        alive: the child is running.
+        exit_code: of the last child, once it ended.
+        heap_peak: most live heap that it reported, bytes.
+        log: its last lines for whoever holds the board.
+    """
+
+    def __init__(
+        self,
+        runtime: str,
+        state: Path,
+        seed: str,
+        devices: tuple[Device, Device, Device],
+        dial: Callable[[], Link | None],
+        hear: Callable[[str], None],
+        options: tuple[str, ...] = (),
+    ) -> None:
+        """Prepare a validator.
+
+        Args:
+            runtime: one of `RUNTIMES`.
+            state: its folder.
+            seed: its random numbers come from it.
+            devices: at the UARTs of reader chip, code scanner and driver's console.
+            dial: gives a link for each connection that it opens, None where there is no network.
+            hear: told every line that it shows, lights or beeps.
+            options: more options of the firmware.
+        """
+        self._runtime = runtime
+        self._state = state
+        self._seed = seed
+        self._devices = devices
+        self._dial = dial
+        self._hear = hear
+        self._options = options
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._terminals: list[_Terminal] = []
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._link: Link | None = None
+        self._boot_ms = 0
+        self._until_ms: int | None = None
+        self._reset_link()
+        self._dials = 0
+        self.exit_code: int | None = None
+        self.heap_peak = 0
+        self.log: list[str] = []
+        state.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None
+
+    def _address(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        return f"{host}:{port}"
+
+    def _start(self, *arguments: str, server: str | None = None) -> subprocess.Popen[bytes]:
+        command, environment = _command(self._runtime)
+        common = ("--seed", self._seed, "--server", server or self._address())
+        return subprocess.Popen(
+            [*command, arguments[0], "--state", str(self._state), *common, *arguments[1:]],
+            env={"PATH": os.environ.get("PATH", ""), **environment},
+            cwd=self._state,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def enrol(self, address: tuple[str, int], code: str) -> None:
+        """Enrol at a clearing service, in real time."""
+        child = self._start("enrol", "--code", code, server=f"{address[0]}:{address[1]}")
+        output, _ = child.communicate(timeout=_ENROL_TIMEOUT_S)
+        if child.returncode:
+            raise ProcessFault(f"enrolment failed: {output.decode().strip()}")
+
+    def boot(self, now_ms: int, cut_after_bytes: int | None = None) -> None:
+        """Switch it on at that moment (unix ms); with `cut_after_bytes` its power fails at that byte written to flash."""
+        assert self._child is None
+        self._boot_ms = now_ms
+        self._terminals = [_Terminal(device) for device in self._devices]
+        self._reset_link()
+        self._dials = 0
+        paths = [terminal.path for terminal in self._terminals]
+        cut = () if cut_after_bytes is None else ("--cut-after-bytes", str(cut_after_bytes))
+        named = ("--nfc", paths[0], "--qr", paths[1], "--driver", paths[2])
+        self._child = self._start("run", "--clock", "lockstep", "--rtc", str(now_ms), *named, *cut, *self._options)
+        self._take_words_until_idle(now_ms)
+
+    def run_until_idle(self, now_ms: int) -> int | None:
+        """Let it run at that moment; return when it, or a device at its UARTs, wants to go on (unix ms), or None."""
+        while self._child is not None:
+            self._wake(now_ms)
+            if self._child is None:
+                return None
+            deadline_ms = self._next_deadline_ms()
+            if deadline_ms is None or deadline_ms > now_ms:
+                return deadline_ms
+        return None
+
+    def _next_deadline_ms(self) -> int | None:
+        deadlines = [terminal.next_timeout_ms() for terminal in self._terminals]
+        deadlines.append(self._link.next_timeout_ms() if self._link is not None else None)
+        deadlines.append(self._until_ms)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _wake(self, now_ms: int) -> None:
+        for terminal in self._terminals:
+            terminal.give(now_ms)
+        self._give_to_link(now_ms)
+        words = [
+            now_ms - self._boot_ms,
+            *(terminal.written for terminal in self._terminals),
+            self._link_state,
+            self._link_sent,
+        ]
+        assert self._child is not None
+        try:
+            stream = _stream(self._child.stdin)
+            stream.write(("wake " + " ".join(map(str, words)) + "\n").encode())
+            stream.flush()
+        except BrokenPipeError:
+            self._bury()
+            return
+        self._take_words_until_idle(now_ms)
+
+    def _take_words_until_idle(self, now_ms: int) -> None:
+        assert self._child is not None
+        output = _stream(self._child.stdout)
+        while True:
+            line = output.readline().decode().rstrip("\n")
+            if not line:
+                self._bury()
+                return
+            if line.startswith("idle "):
+                self._take_idle(line.split()[1:], now_ms)
+                return
+            if line.startswith("log heap "):
+                self.heap_peak = max(self.heap_peak, int(line.split()[2]))
+            elif line.startswith("log "):
+                self.log = [*self.log[-50:], line[4:]]
+            else:
+                self._hear(line)
+
+    def _take_idle(self, words: list[str], now_ms: int) -> None:
+        self._until_ms = None if words[0] == "-" else self._boot_ms + int(words[0])
+        for terminal, total in zip(self._terminals, words[1:4], strict=True):
+            terminal.take(int(total), now_ms)
+        dials, written, is_open = (int(word) for word in words[4:7])
+        while self._dials < dials:
+            self._dials += 1
+            self._accept()
+        if self._connection is not None:
+            self._take_from_link(written, now_ms)
+            if not is_open:
+                self._reset_link()
+
+    # The link.
+
+    def _reset_link(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._link = None
+        self._link_state = _LINK_NONE
+        self._link_sent = 0
+        self._link_read = 0
+
+    def _accept(self) -> None:
+        self._reset_link()
+        self._connection, _ = self._listener.accept()
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._link = self._dial()
+        self._link_state = _LINK_REFUSED if self._link is None else _LINK_OPEN
+
+    def _take_from_link(self, total: int, now_ms: int) -> None:
+        assert self._connection is not None
+        data = b""
+        while self._link_read < total:
+            chunk = self._connection.recv(total - self._link_read)
+            if not chunk:
+                break
+            self._link_read += len(chunk)
+            data += chunk
+        if data and self._link is not None:
+            self._link.receive_data(data, now_ms)
+
+    def _give_to_link(self, now_ms: int) -> None:
+        if self._link is None or self._connection is None:
+            return
+        data = self._link.data_to_send(now_ms)
+        if data:
+            self._connection.sendall(data)
+            self._link_sent += len(data)
+        if self._link.closed:
+            self._link_state = _LINK_CLOSED
+
+    # The end.
+
+    def kill(self) -> None:
+        """Cut its power now."""
+        if self._child is not None:
+            self._child.kill()
+            self._bury()
+
+    def _bury(self) -> None:
+        assert self._child is not None
+        self.exit_code = self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout):
+            _stream(stream).close()
+        self._child = None
+        self._reset_link()
+        for terminal in self._terminals:
+            terminal.close()
+        self._terminals = []
+
+    def close(self) -> None:
+        self.kill()
+        self._listener.close()
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
