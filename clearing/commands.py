@@ -6,13 +6,13 @@ import signal
 import socket
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from clearing.access.permission import is_loopback
 from clearing.app import create_app
 from clearing.cli import EXIT_USAGE, AsOfOption, JsonOption, fail, note, open_office, print_json
 from clearing.clock import Clock, open_clock
@@ -89,8 +89,9 @@ def serve(
         clock = open_clock(clock_file)
     except (OSError, ValueError) as error:
         fail(f"the clock file cannot be read: {error}", "it holds eight bytes, unix milliseconds", EXIT_USAGE)
-    local = host == "localhost" or ip_address(host).is_loopback
-    settings = replace(settings, hosts=(*settings.hosts, host, *(allow_host or ())), local_administrator=local)
+    settings = replace(
+        settings, hosts=(*settings.hosts, host, *(allow_host or ())), local_administrator=is_loopback(host)
+    )
     _prepare_or_fail(settings, clock)
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

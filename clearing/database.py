@@ -29,8 +29,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-_BUSY_TIMEOUT_MS = 15_000
-_POOL_CONNECTIONS = 16
+LOCK_TIMEOUT_MS = 15_000
+_POOL_CONNECTIONS = 40
 _WRITING = "jolaqy_writing"
 
 
@@ -54,21 +54,28 @@ class Base(DeclarativeBase):
     }
 
 
-def open_engine(url: str) -> Engine:
-    """Open the database of a URL; a SQLite connection waits for locks and keeps what it commits."""
+def open_engine(url: str, lock_timeout_ms: int) -> Engine:
+    """Open the database of a URL; who waits longer for a lock than the timeout gets an OperationalError.
+
+    Parameters of statements stay out of messages and logs: they hold tokens.
+    """
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
+        arguments: dict[str, Any] = {"check_same_thread": False, "timeout": lock_timeout_ms / 1000}
+        engine = create_engine(url, connect_args=arguments, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=_POOL_CONNECTIONS, pool_pre_ping=True)
+    arguments = {"options": f"-c lock_timeout={lock_timeout_ms}"}
+    return create_engine(
+        url, pool_size=_POOL_CONNECTIONS, pool_pre_ping=True, connect_args=arguments, hide_parameters=True
+    )
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     # The driver would open transactions by itself, and only before a change; ours say BEGIN themselves.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -86,8 +93,8 @@ class Database:
         writing_engine: the same, but its transactions take the write lock when they begin.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
+    def __init__(self, url: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> None:
+        self.engine = open_engine(url, lock_timeout_ms)
         # SQLite has one writer. Those of this process queue here, in order, instead of polling for its lock.
         self._turn: AbstractContextManager[Any] = Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
         self.writing_engine = self.engine.execution_options(**{_WRITING: True})

@@ -13,9 +13,15 @@ from firmware.decision import Decision, MediumFacts, decide
 from firmware.journal import JournalFull
 from firmware.readers.qr_scanner import LineDecoder
 from firmware.readers.reader import MediumGone, ReaderFault
-from protocol.cards.apdu import SW_FILE_NOT_FOUND, UnexpectedStatus
-from protocol.cards.desfire import AuthenticationFailed, commit, debit, open_transit_card, select_transit_card
-from protocol.cards.emv import Terminal, read_bank_card
+from protocol.cards.desfire import (
+    AuthenticationFailed,
+    NotOurCard,
+    commit,
+    debit,
+    open_transit_card,
+    select_transit_card,
+)
+from protocol.cards.emv import NoPaymentApplication, Terminal, read_bank_card
 from protocol.compat import const
 from protocol.decisions import (
     DECISION_ACCEPTED,
@@ -145,11 +151,13 @@ class Validator:
         try:
             await self._converse(reader, select_transit_card())
             await self._serve_transit_card(reader, target)
-        except UnexpectedStatus as error:
-            if error.status != SW_FILE_NOT_FOUND:
-                self._refuse(DECISION_MEDIUM_FAULT, None)
-                return
-            await self._serve_bank_card(reader)
+        except NotOurCard:
+            try:
+                await self._serve_bank_card(reader)
+            except MediumGone:
+                self._feedback.refused(DECISION_TORN)
+        except CardError:
+            self._refuse(DECISION_MEDIUM_FAULT, None)
         except MediumGone:
             self._feedback.refused(DECISION_TORN)
 
@@ -227,14 +235,17 @@ class Validator:
         terminal = Terminal(0, packed_date(unix_s), self._board.random_bytes(4))
         try:
             read = await self._converse(reader, read_bank_card(self._tokenise_bank_card, terminal))
-        except CardError:
+        except NoPaymentApplication:
             self._refuse(DECISION_UNKNOWN_MEDIUM, None)
+            return
+        except CardError:
+            self._refuse(DECISION_MEDIUM_FAULT, None)
             return
         facts = MediumFacts(MEDIUM_BANK_CARD, _ADULT, read.token)
         self._serve_account(facts)
 
-    def _tokenise_bank_card(self, number: bytes) -> bytes:
-        return medium_token(self._keys.token_key, LABEL_BANK, number)
+    def _tokenise_bank_card(self, number: bytearray) -> bytes:
+        return medium_token(self._keys.token_key, LABEL_BANK, bytes(number))
 
     async def _converse(self, reader: CardReader, conversation):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         """Hold a conversation with a card and return its result."""

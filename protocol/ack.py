@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
+from protocol.cbor import is_integer
 from protocol.compat import const
 from protocol.errors import AckError, CborError
 from protocol.limits import BATCH_RECORDS_MAX, SEQUENCE_MAX
@@ -47,6 +48,19 @@ WANTED_TOP_UPS = const(5)
 
 _U16_MAX = const(0xFFFF)
 _U32_MAX = const(0xFFFFFFFF)
+_WANTED_MAX = const(23)
+
+# Key, least and greatest value: what is a plain integer in an ack.
+_ACK_INTEGERS = (
+    (0, 1, 1),
+    (2, 0, _U32_MAX),
+    (3, 0, SEQUENCE_MAX),
+    (6, 0, _U32_MAX),
+    (7, 0, 999),
+    (8, 0, _U16_MAX),
+    (9, 0, _U32_MAX),
+    (10, 1, BATCH_RECORDS_MAX),
+)
 
 
 class Ack:
@@ -136,15 +150,14 @@ def decode_ack(payload: bytes) -> Ack:
     for key, size in ((1, 16), (4, 32), (5, 8)):
         if not (isinstance(fields[key], bytes) and len(fields[key]) == size):
             raise AckError("key " + str(key) + " has " + str(size) + " bytes")
-    ranges = ((0, 1), (2, _U32_MAX), (3, SEQUENCE_MAX), (6, _U32_MAX), (7, 999), (8, _U16_MAX), (9, _U32_MAX))
-    for key, greatest in ranges + ((10, BATCH_RECORDS_MAX),):
-        _require_unsigned(fields, key, greatest)
+    for key, least, greatest in _ACK_INTEGERS:
+        _require_integer(fields, key, least, greatest)
     wanted = fields.get(11)
     if 11 in fields:
-        if not isinstance(wanted, dict):
-            raise AckError("wanted versions are a map")
+        if not isinstance(wanted, dict) or [key for key in wanted if not 0 <= key <= _WANTED_MAX]:
+            raise AckError("wanted versions are a map with keys from 0 to 23")
         for key in wanted:
-            _require_unsigned(wanted, key, _U32_MAX)
+            _require_integer(wanted, key, 0, _U32_MAX)
     return Ack(
         device=fields[1],
         epoch=fields[2],
@@ -191,8 +204,8 @@ def decode_error(payload: bytes) -> ErrorAnswer:
     fields = _decoded(payload)
     if not {0, 8} <= set(fields) <= {0, 8, 9}:
         raise AckError("an error answer has the keys 0, 8, and 9 where wanted")
-    for key, greatest in ((0, 1), (8, _U16_MAX), (9, _U32_MAX)):
-        _require_unsigned(fields, key, greatest)
+    for key, least, greatest in ((0, 1, 1), (8, 0, _U16_MAX), (9, 0, _U32_MAX)):
+        _require_integer(fields, key, least, greatest)
     return ErrorAnswer(fields[8], fields.get(9))
 
 
@@ -206,7 +219,6 @@ def _decoded(payload: bytes) -> dict[int, Any]:
     return fields
 
 
-def _require_unsigned(fields: dict[int, Any], key: int, greatest: int) -> None:
-    value = fields.get(key, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= greatest:
+def _require_integer(fields: dict[int, Any], key: int, least: int, greatest: int) -> None:
+    if key in fields and not is_integer(fields[key], least, greatest):
         raise AckError("key " + str(key) + " is out of range")

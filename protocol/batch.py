@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
+from protocol.cbor import is_integer
 from protocol.compat import const, sha256
 from protocol.errors import BatchError, CborError, TapError
 from protocol.limits import BATCH_RECORDS_MAX, RECORD_BYTES_MAX, SEQUENCE_MAX
@@ -136,14 +137,10 @@ def decode_batch(payload: bytes) -> Batch:
     )
 
 
-def _is_unsigned(value: object, greatest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= greatest
-
-
 def _fault_in(fields: Any) -> str:  # noqa: ANN401 - whatever was decoded
     if not isinstance(fields, dict) or not set(range(12)) <= set(fields) <= set(range(14)):
         return "a batch has the keys 0 to 11, and 12 and 13 where wanted"
-    if isinstance(fields[0], bool) or fields[0] != BATCH_VERSION:
+    if not is_integer(fields[0], BATCH_VERSION, BATCH_VERSION):
         return "not batch version 1"
     for key, size in ((1, DEVICE_BYTES), (5, HEAD_BYTES), (6, HEAD_BYTES), (8, NONCE_BYTES), (13, HEAD_BYTES)):
         if key in fields and not (isinstance(fields[key], bytes) and len(fields[key]) == size):
@@ -156,7 +153,7 @@ def _fault_in(fields: Any) -> str:  # noqa: ANN401 - whatever was decoded
         (10, 3),
         (11, _U32_MAX),
     ):
-        if not _is_unsigned(fields[key], greatest):
+        if not is_integer(fields[key], 0, greatest):
             return "key " + str(key) + " is out of range"
     records = fields[7]
     if fields[3] == 0 or not isinstance(records, list) or len(records) != fields[4]:
@@ -166,7 +163,7 @@ def _fault_in(fields: Any) -> str:  # noqa: ANN401 - whatever was decoded
             return "a record is a byte string of at most " + str(RECORD_BYTES_MAX)
     flash = fields.get(12)
     if 12 in fields and not (
-        isinstance(flash, list) and len(flash) == 4 and all(_is_unsigned(item, SEQUENCE_MAX) for item in flash)
+        isinstance(flash, list) and len(flash) == 4 and all(is_integer(item, 0, SEQUENCE_MAX) for item in flash)
     ):
         return "key 12 is four numbers"
     return ""

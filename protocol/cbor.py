@@ -78,6 +78,13 @@ def _key_order(key: int) -> int:
     return key if key >= 0 else _UINT64_END - 1 - key
 
 
+def byte_string_head(size: int) -> bytes:
+    """Return what stands before a byte string of that size, for who joins long ones without another copy of them."""
+    out = bytearray()
+    _encode_head(_BYTES, size, out)
+    return bytes(out)
+
+
 def _encode_head(major: int, argument: int, out: bytearray) -> None:
     if argument < 24:
         out.append(major << 5 | argument)
@@ -88,6 +95,22 @@ def _encode_head(major: int, argument: int, out: bytearray) -> None:
             out.extend(argument.to_bytes(size, "big"))
             return
     raise LocalProtocolError("integers have 64 bits at most")
+
+
+def _utf8_size(code_point: int) -> int:
+    """Return how many bytes a code point takes in UTF-8 (RFC 3629 section 3), 0 for what is none."""
+    if code_point < 0x80:
+        return 1
+    if code_point < 0x800:
+        return 2
+    if code_point < 0x10000:
+        return 0 if 0xD800 <= code_point < 0xE000 else 3
+    return 4 if code_point < 0x110000 else 0
+
+
+def is_integer(value: object, least: int, greatest: int) -> bool:
+    """Return whether a decoded value is an integer of that range; a bool is none, whatever Python thinks."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= greatest
 
 
 def decode(data: bytes | bytearray | memoryview, depth_max: int = DEPTH_MAX) -> Any:  # noqa: ANN401
@@ -155,9 +178,13 @@ class _Decoder:
 
     def text(self, size: int) -> str:
         try:
-            return self.take(size).decode()
+            text = self.take(size).decode()
         except UnicodeError:
             raise CborError("text that is not UTF-8") from None
+        # MicroPython's decoder lets pass what RFC 3629 forbids: longer forms than needed, surrogates, beyond U+10FFFF.
+        if sum([_utf8_size(ord(character)) for character in text]) != size:
+            raise CborError("text that is not UTF-8")
+        return text
 
     def array(self, count: int, depth_left: int) -> list[Any]:
         items = []

@@ -96,13 +96,19 @@ def external_aad(audience: str) -> bytes:
     return cbor.encode(["TAP-SYNC/1", audience])
 
 
+# A payload may be a good part of a validator's memory: it is joined to the rest once, not encoded and then copied.
+
+
 def signature_input(protected: bytes, aad: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure that is signed (RFC 9052 section 4.4)."""
-    return cbor.encode(["Signature1", protected, aad, payload])
+    start = cbor.encode(["Signature1", protected, aad, b""])[:-1]
+    return b"".join([start, cbor.byte_string_head(len(payload)), payload])
 
 
 def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
-    return cbor.encode([protected, {}, payload, signature])
+    """Return the message made of these parts."""
+    start = cbor.encode([protected, {}, b"", b""])[:-2]
+    return b"".join([start, cbor.byte_string_head(len(payload)), payload, cbor.encode(signature)])
 
 
 def parse(message: bytes) -> Sign1:
@@ -159,9 +165,9 @@ def ec2_point(key: object) -> tuple[bytes, bytes]:
     if not isinstance(key, dict) or sorted(key) != [_KEY_Y, _KEY_X, _KEY_CURVE, _KEY_TYPE]:
         raise BadCose("not an EC2 public key")
     x, y = key[_KEY_X], key[_KEY_Y]
-    if key[_KEY_TYPE] != _EC2 or key[_KEY_CURVE] != _P256 or not isinstance(x, bytes) or not isinstance(y, bytes):
+    if not cbor.is_integer(key[_KEY_TYPE], _EC2, _EC2) or not cbor.is_integer(key[_KEY_CURVE], _P256, _P256):
         raise BadCose("not a key on P-256")
-    if len(x) != 32 or len(y) != 32:
+    if not (isinstance(x, bytes) and isinstance(y, bytes) and len(x) == len(y) == 32):
         raise BadCose("coordinates have 32 bytes")
     return x, y
 

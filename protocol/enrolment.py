@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
+from protocol.cbor import is_integer
 from protocol.compat import const, hmac_sha256, sha256
 from protocol.cose import ec2_point
 from protocol.errors import BadCose, CborError, EnrolmentError
@@ -27,6 +28,8 @@ _CODE_CHARACTERS = const(55)
 _GROUP = const(5)
 _BUNDLE_BYTES = const(184)
 _QR_DAYS = const(3)
+_U16_MAX = const(0xFFFF)
+_U32_MAX = const(0xFFFFFFFF)
 ENROLMENT_VERSION = const(1)
 
 
@@ -187,7 +190,7 @@ def decode_request(payload: bytes) -> EnrolmentRequest:
     """
     fields = _decoded(payload, 6, {1: 16, 2: _CODE_ID_BYTES, 5: 32})
     _require_point(fields[3])
-    if isinstance(fields[4], bool) or fields[4] not in {1, 2, 3}:
+    if not is_integer(fields[4], 1, 3):
         raise EnrolmentError("the profile is 1, 2 or 3")
     return EnrolmentRequest(fields[1], fields[2], fields[3], fields[4], fields[5])
 
@@ -270,11 +273,10 @@ def decode_enrolled(payload: bytes) -> Enrolled:
     _require_point(fields[3])
     _require_point(fields[4])
     place = fields[7]
-    numbers = [fields[2], fields[8]]
     if not (isinstance(place, list) and len(place) == 3 and isinstance(place[1], str) and isinstance(fields[5], str)):
         raise EnrolmentError("the answer names an audience and [line, vehicle, city]")
-    numbers += [place[0], place[2]]
-    if [n for n in numbers if isinstance(n, bool) or not isinstance(n, int) or n < 0]:
+    numbers = ((fields[2], _U32_MAX), (fields[8], _U32_MAX), (place[0], _U16_MAX), (place[2], _U16_MAX))
+    if not all(is_integer(number, 0, greatest) for number, greatest in numbers):
         raise EnrolmentError("epoch, time, line and city are numbers")
     return Enrolled(
         device=fields[1],
@@ -295,7 +297,7 @@ def _decoded(payload: bytes, keys: int, sizes: dict[int, int]) -> dict[int, Any]
         fields = cbor.decode(payload)
     except CborError as error:
         raise EnrolmentError("not deterministic CBOR: " + str(error)) from None
-    if not isinstance(fields, dict) or sorted(fields) != list(range(keys)) or fields[0] != ENROLMENT_VERSION:
+    if not isinstance(fields, dict) or sorted(fields) != list(range(keys)) or not is_integer(fields[0], 1, 1):
         raise EnrolmentError("not an enrolment message of version 1")
     for key, size in sizes.items():
         if not isinstance(fields[key], bytes) or len(fields[key]) != size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
+from protocol.cbor import is_integer
 from protocol.compat import const
 from protocol.errors import CborError, DocumentError
 
@@ -75,7 +76,9 @@ def decode_fare_table(payload: bytes) -> FareTable:
         raise DocumentError("fare table: not deterministic CBOR: " + str(error)) from None
     if not isinstance(fields, dict) or sorted(fields) != [0, 1, 2, 3, 4, 5]:
         raise DocumentError("a fare table has the keys 0 to 5")
-    for key, greatest in ((0, FARE_TABLE_VERSION), (1, _U32_MAX), (2, _U32_MAX), (3, _U32_MAX), (4, _U16_MAX)):
+    if not is_integer(fields[0], FARE_TABLE_VERSION, FARE_TABLE_VERSION):
+        raise DocumentError("not fare table version 1")
+    for key, greatest in ((1, _U32_MAX), (2, _U32_MAX), (3, _U32_MAX), (4, _U16_MAX)):
         require_unsigned(fields[key], greatest, "fare table: key " + str(key))
     if not isinstance(fields[5], dict):
         raise DocumentError("fares are a map by medium")
@@ -91,5 +94,5 @@ def decode_fare_table(payload: bytes) -> FareTable:
 
 def require_unsigned(value: Any, greatest: int, what: str) -> None:  # noqa: ANN401 - whatever was decoded
     """Raise DocumentError unless `value` is an integer from 0 to `greatest`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= greatest:
+    if not is_integer(value, 0, greatest):
         raise DocumentError(what + " is out of range")

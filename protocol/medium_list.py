@@ -7,6 +7,7 @@ COSE_Sign1 with typ "list".
 from __future__ import annotations
 
 from protocol import cbor
+from protocol.cbor import is_integer
 from protocol.compat import const
 from protocol.errors import CborError, DocumentError, LocalProtocolError
 from protocol.fare_table import require_unsigned
@@ -92,7 +93,9 @@ def decode_list(payload: bytes) -> MediumList:
         raise DocumentError("list: not deterministic CBOR: " + str(error)) from None
     if not isinstance(fields, dict) or sorted(fields) != [0, 1, 2, 3, 4, 5]:
         raise DocumentError("a list has the keys 0 to 5")
-    for key, greatest in ((0, LIST_VERSION), (1, _U16_MAX), (2, _U32_MAX), (3, _U32_MAX), (4, DENY_LIST_ENTRIES_MAX)):
+    if not is_integer(fields[0], LIST_VERSION, LIST_VERSION):
+        raise DocumentError("not list version 1")
+    for key, greatest in ((1, _U16_MAX), (2, _U32_MAX), (3, _U32_MAX), (4, DENY_LIST_ENTRIES_MAX)):
         require_unsigned(fields[key], greatest, "list: key " + str(key))
     tokens = fields[5]
     if not isinstance(tokens, bytes) or len(tokens) != fields[4] * TOKEN_BYTES:

@@ -1,8 +1,9 @@
 """ES256 (ECDSA on P-256 with SHA-256, FIPS 186-5) in plain integers, for MicroPython, which has no elliptic curves.
 
-Nonces are derived as RFC 6979 says, so that a signature needs no random numbers and is the same each time. Signing uses a
-fixed-base comb, verifying a joint window over both points. An operation takes about a second on a microcontroller: it is a
-generator that yields every few milliseconds of work, and its caller gives the loop a turn then.
+Nonces are derived as RFC 6979 says, so that a signature needs no random numbers and is the same each time. A validator meets
+the same three points again and again (the base point and two keys of the service), so each gets a comb when it is first used,
+and verifying costs little more than signing. Still that is a good part of a second on a microcontroller: an operation is a
+generator that yields every ten milliseconds or so of such work, and its caller gives the loop a turn then.
 
 This is not constant in time: a key that must withstand an attacker with a probe on the board belongs into a secure element
 (profile P1). Nothing on CPython uses it; there the `cryptography` library signs.
@@ -32,9 +33,13 @@ G = (
     0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
 )
 _INFINITY = (0, 1, 0)
-_COMB_BITS = const(4)
-_COMB_ROWS = const(64)
-_YIELD_EVERY = const(8)
+# The comb: five teeth, 52 bits apart; 31 points of 64 bytes for each key in use.
+_TEETH = const(5)
+_ROWS = const(52)
+_ROW_BITS = (1 << 52) - 1
+_POINT_BYTES = const(64)
+_TABLES_MAX = const(4)
+_YIELD_EVERY = const(2)
 
 
 def _double(point: Jacobian) -> Jacobian:
@@ -66,6 +71,17 @@ def _add(point: Jacobian, other: Point) -> Jacobian:
     return x3, (r * (v - x3) - 2 * y1 * j) % P, ((z1 + h) * (z1 + h) - zz - hh) % P
 
 
+def _inverse(value: int, modulus: int) -> int:
+    """Return the inverse by Euclid's algorithm: five times as fast as Fermat's, and MicroPython's pow(a, -1, n) returns 0."""
+    low, high = value % modulus, modulus
+    a, b = 1, 0
+    while low > 1:
+        quotient = high // low
+        low, high = high - quotient * low, low
+        a, b = b - quotient * a, a
+    return a % modulus
+
+
 def _affine(point: Jacobian) -> Point:
     return _affine_all([point])[0]
 
@@ -75,8 +91,7 @@ def _affine_all(points: list[Jacobian]) -> list[Point]:
     products = [1]
     for point in points:
         products.append(products[-1] * point[2] % P)
-    # Fermat's inverse: MicroPython's pow(a, -1, n) silently returns 0.
-    inverse = pow(products.pop(), P - 2, P)
+    inverse = _inverse(products.pop(), P)
     result = []
     for x, y, z in reversed(points):
         one = inverse * products.pop() % P
@@ -87,62 +102,60 @@ def _affine_all(points: list[Jacobian]) -> list[Point]:
     return result
 
 
-_comb: list[Point] = []
+# Tables of the keys in use: the base point, the service's ack key and its document key. Each costs as much as two signatures.
+_tables: dict[Point, bytes] = {}
 
 
-def _comb_table() -> list[Point]:
-    """Return sums of G, 2^64·G, 2^128·G and 2^192·G for each of the 15 ways to choose among them; made once."""
-    if not _comb:
-        bases = [G]
-        for _ in range(_COMB_BITS - 1):
-            power: Jacobian = (bases[-1][0], bases[-1][1], 1)
-            for _ in range(_COMB_ROWS):
-                power = _double(power)
-            bases.append(_affine(power))
-        _comb.append((0, 0))
-        for chosen in range(1, 1 << _COMB_BITS):
-            total: Jacobian = _INFINITY
-            for bit in range(_COMB_BITS):
-                if chosen >> bit & 1:
-                    total = _add(total, bases[bit])
-            _comb.append(_affine(total))
-    return _comb
+def _table_steps(point: Point) -> Generator[None, None, bytes]:
+    """Return the comb of a point: its multiples by 2^0, 2^52, ... 2^208 summed in each of the 31 ways to choose among them."""
+    if point in _tables:
+        return _tables[point]
+    powers: list[Jacobian] = [(point[0], point[1], 1)]
+    for _ in range(_TEETH - 1):
+        power = powers[-1]
+        for row in range(_ROWS):
+            if row % (4 * _YIELD_EVERY) == 0:
+                yield
+            power = _double(power)
+        powers.append(power)
+    teeth = _affine_all(powers)
+    yield
+    # No choice sums to a multiple of the order, so none of these is the point at infinity.
+    sums: list[Jacobian] = [_INFINITY]
+    for tooth in teeth:
+        for index in range(len(sums)):
+            sums.append(_add(sums[index], tooth))
+        yield
+    table = b"".join([x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in _affine_all(sums[1:])])
+    if len(_tables) >= _TABLES_MAX:
+        _tables.clear()
+    _tables[point] = table
+    return table
 
 
-def _multiply_base(scalar: int) -> Generator[None, None, Point]:
-    table = _comb_table()
+def _multiply_steps(terms: list[tuple[int, bytes]]) -> Generator[None, None, Jacobian]:
+    """Return the sum of scalars times points, the points given by their combs."""
+    combs = [([scalar >> (_ROWS * tooth) & _ROW_BITS for tooth in range(_TEETH)], table) for scalar, table in terms]
     total: Jacobian = _INFINITY
-    for row in range(_COMB_ROWS - 1, -1, -1):
+    for row in range(_ROWS - 1, -1, -1):
         if row % _YIELD_EVERY == 0:
             yield
         total = _double(total)
-        column = 0
-        for bit in range(_COMB_BITS):
-            column |= (scalar >> (row + bit * _COMB_ROWS) & 1) << bit
-        if column:
-            total = _add(total, table[column])
-    return _affine(total)
-
-
-def _multiply_both(base_scalar: int, scalar: int, point: Point) -> Generator[None, None, Jacobian]:
-    """Return base_scalar·G + scalar·point, two bits of each at a time."""
-    entries: list[Jacobian] = [_INFINITY]
-    for index in range(1, 16):
-        entries.append(_add(entries[index - 1], G) if index & 3 else _add(entries[index - 4], point))
-    # Only a public key that is a small multiple of G can make an entry vanish; nobody has such a key.
-    if not all(entry[2] for entry in entries[1:]):
-        return _INFINITY
-    table = [G] + _affine_all(entries[1:])
-    yield
-    total: Jacobian = _INFINITY
-    for shift in range(254, -2, -2):
-        if shift % (2 * _YIELD_EVERY) == 0:
-            yield
-        total = _double(_double(total))
-        chosen = base_scalar >> shift & 3 | (scalar >> shift & 3) << 2
-        if chosen:
-            total = _add(total, table[chosen])
+        for teeth, table in combs:
+            column = 0
+            for tooth in range(_TEETH):
+                column |= (teeth[tooth] >> row & 1) << tooth
+            if column:
+                end = column * _POINT_BYTES
+                x = int.from_bytes(table[end - 64 : end - 32], "big")
+                total = _add(total, (x, int.from_bytes(table[end - 32 : end], "big")))
     return total
+
+
+def _multiply_base_steps(scalar: int) -> Generator[None, None, Point]:
+    table = yield from _table_steps(G)
+    total = yield from _multiply_steps([(scalar, table)])
+    return _affine(total)
 
 
 def finish(steps: Generator[None, None, _Result]) -> _Result:
@@ -159,7 +172,7 @@ def public_key(private: int) -> Point:
     """Return the public point of a private scalar."""
     if not 0 < private < N:
         raise LocalProtocolError("a private key lies between 0 and the order of the curve")
-    return finish(_multiply_base(private))
+    return finish(_multiply_base_steps(private))
 
 
 def is_on_curve(x: int, y: int) -> bool:
@@ -186,9 +199,11 @@ def _nonces(private: int, digest: bytes) -> Generator[int, None, None]:
 def sign_steps(private: int, digest: bytes) -> Generator[None, None, bytes]:
     """Sign a SHA-256 digest, yielding now and then; the result is r ‖ s, 64 bytes."""
     for nonce in _nonces(private, digest):
-        point = yield from _multiply_base(nonce)
+        point = yield from _multiply_base_steps(nonce)
         r = point[0] % N
-        s = pow(nonce, N - 2, N) * (int.from_bytes(digest, "big") + r * private) % N
+        # Euclid takes longer for some numbers than for others: it is shown the nonce only multiplied by the private key.
+        inverse = _inverse(nonce * private % N, N) * private % N
+        s = inverse * (int.from_bytes(digest, "big") + r * private) % N
         if r and s:
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
     raise LocalProtocolError("no nonce")  # the generator above never ends
@@ -200,8 +215,11 @@ def verify_steps(x: int, y: int, digest: bytes, signature: bytes) -> Generator[N
     s = int.from_bytes(signature[32:], "big")
     if len(signature) != 64 or not (0 < r < N and 0 < s < N and is_on_curve(x, y)):
         return False
-    inverse = pow(s, N - 2, N)
-    total = yield from _multiply_both(int.from_bytes(digest, "big") * inverse % N, r * inverse % N, (x, y))
+    inverse = _inverse(s, N)
+    base_table = yield from _table_steps(G)
+    key_table = yield from _table_steps((x, y))
+    terms = [(int.from_bytes(digest, "big") * inverse % N, base_table), (r * inverse % N, key_table)]
+    total = yield from _multiply_steps(terms)
     return bool(total[2]) and _affine(total)[0] % N == r
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
+from protocol.cbor import is_integer
 from protocol.compat import const
 from protocol.errors import CborError, LocalProtocolError, TapError
 from protocol.limits import RECORD_BYTES_MAX, SEQUENCE_MAX
@@ -192,10 +193,6 @@ class Tap:
         self.extensions = extensions
 
 
-def _is_integer(value: object, least: int, greatest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= greatest
-
-
 def encode_tap(tap: Tap) -> bytes:
     """Return the record's bytes, at most RECORD_BYTES_MAX.
 
@@ -266,10 +263,10 @@ def _fault_in(fields: Any) -> str:  # noqa: ANN401 - whatever was decoded
     for key in _REQUIRED_KEYS:
         if key not in fields:
             return "key " + str(key) + " is missing"
-    if isinstance(fields[0], bool) or fields[0] != RECORD_VERSION:
+    if not is_integer(fields[0], RECORD_VERSION, RECORD_VERSION):
         return "not record version 1"
     for name, key, least, greatest in _INTEGERS:
-        if key in fields and not _is_integer(fields[key], least, greatest):
+        if key in fields and not is_integer(fields[key], least, greatest):
             return name + " is out of range"
     for key in fields:
         if not 0 <= key <= _EXTENSIONS:
@@ -282,7 +279,7 @@ def _fault_in_structures(fields: dict[int, Any]) -> str:
     if _TOKEN in fields and not (
         isinstance(token, list)
         and len(token) == 2
-        and _is_integer(token[0], 0, _U16_MAX)
+        and is_integer(token[0], 0, _U16_MAX)
         and isinstance(token[1], bytes)
         and len(token[1]) == 16
     ):
@@ -296,19 +293,21 @@ def _fault_in_structures(fields: dict[int, Any]) -> str:
         return "versions are [fare table, deny list]"
     if _EXTENSIONS in fields and not isinstance(fields[_EXTENSIONS], dict):
         return "extensions are a map"
-    return _fault_in_reference(fields[6], fields.get(_REFERENCE))
+    return _fault_in_reference(fields[6], fields[1], fields.get(_REFERENCE))
 
 
 def _is_pair(value: object, least: int, greatest: int) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(_is_integer(item, least, greatest) for item in value)
+    return isinstance(value, list) and len(value) == 2 and all(is_integer(item, least, greatest) for item in value)
 
 
-def _fault_in_reference(kind: int, reference: object) -> str:
+def _fault_in_reference(kind: int, sequence: int, reference: object) -> str:
     if kind == KIND_LOST_RANGE:
-        if not _is_pair(reference, 1, SEQUENCE_MAX):
-            return "a lost range names its first and last sequence"
+        if not (
+            isinstance(reference, list) and _is_pair(reference, sequence, SEQUENCE_MAX) and reference[0] == sequence
+        ):
+            return "a lost range names its first sequence, which is its own, and its last"
     elif kind in {KIND_ACQUIRER_BLOB, KIND_OUTCOME}:
-        if not _is_integer(reference, 1, SEQUENCE_MAX):
+        if not is_integer(reference, 1, SEQUENCE_MAX):
             return "the record meant is named by its sequence"
     elif reference is not None and not isinstance(reference, bool):
         return "only blobs, outcomes and lost ranges refer to other records"

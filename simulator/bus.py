@@ -11,9 +11,18 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from protocol.decisions import (
+    DECISION_MEDIUM_FAULT,
+    DECISION_OUTCOME_UNKNOWN,
+    DECISION_QR_STALE,
+    DECISION_TORN,
+    DECISION_TWO_MEDIA,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulator.camera import QrScanner
     from simulator.city import StopVisit
     from simulator.network import Network
     from simulator.pn532_chip import Pn532Chip
@@ -23,24 +32,18 @@ if TYPE_CHECKING:
 _NEXT_RIDER_MS = 1_500
 _TRY_AGAIN_MS = 1_800
 _NO_LIGHT_MS = 5_000
-_TRIES_MAX = 4
+_TRIES_MAX = 5
 _OFF_MS = 25_000
+# Reasons for which a rider holds the medium again: torn away, two media, outcome unknown, medium fault, code unreadable.
+_WORTH_ANOTHER_TRY = frozenset(
+    {DECISION_TORN, DECISION_TWO_MEDIA, DECISION_OUTCOME_UNKNOWN, DECISION_MEDIUM_FAULT, DECISION_QR_STALE}
+)
 
-DECISION_PRESENT_AGAIN = frozenset({7, 12, 14, 17, 19})
 
-
-@dataclass
+@dataclass(frozen=True)
 class Acceptance:
-    """One green light, as seen from beside the validator.
+    """One green light, as seen from beside the validator: who held what, and the fare on the display."""
 
-    Attributes:
-        epoch: of the validator when the light was seen: with `sequence` and the device it names the tap.
-        fare_minor: shown on the display.
-    """
-
-    device: str
-    epoch: int
-    sequence: int
     medium: str
     category: int
     fare_minor: int
@@ -72,9 +75,9 @@ class Turn:
     """One rider's turn at the validator, from the first try to a light that settles it.
 
     Attributes:
-        medium: what is presented; `category` with it.
-        present: puts the medium before the validator (`attempt` counts from 0) and returns what takes it away.
-        give_up_silently: a light is not expected (an unreadable code): the rider just tries again.
+        medium, category: what is presented, and of whom.
+        present: puts the medium before the validator (`attempt` counts from 0) and returns what takes it away again.
+        attempt: tries so far.
     """
 
     def __init__(self, medium: str, category: int, present: Callable[[Bus, int], Callable[[], None]]) -> None:
@@ -99,16 +102,14 @@ class Bus:
         self,
         world: World,
         code: str,
-        device: str,
         network: Network,
         chip: Pn532Chip,
-        camera: CameraScanner,
+        camera: QrScanner,
         driver: DriverTerminal,
         start: Callable[[Callable[[str], None]], ValidatorProcess],
     ) -> None:
         self.world = world
         self.code = code
-        self.device = device
         self.network = network
         self.chip = chip
         self.camera = camera
@@ -126,6 +127,7 @@ class Bus:
         self._lights: list[tuple[str, list[str]]] = []
         self._generation = 0
         self._wakes_to_cut: int | None = None
+        self._cut_at_next_boot: int | None = None
         self._place: list[str] = []
 
     # The world acts on the bus.
@@ -133,6 +135,9 @@ class Bus:
     def boot(self, cut_after_bytes: int | None = None) -> None:
         """Switch the validator on; with `cut_after_bytes` its power fails again at that byte written to flash."""
         self.process.boot(self.world.now_ms, cut_after_bytes)
+        if not self.process.is_alive():
+            self._power_is_gone()
+            return
         for line in self._place:
             self.driver.say(line)
         self.wake()
@@ -150,7 +155,7 @@ class Bus:
 
     def cut_power(self) -> None:
         """The power fails now; it comes back after a while, and riders who saw no light try again."""
-        if not self.process.alive:
+        if not self.process.is_alive():
             return
         self.process.kill()
         self._power_is_gone()
@@ -159,15 +164,20 @@ class Bus:
         """Let the power fail after so many exchanges with the validator within the next rider's turn."""
         self._wakes_to_cut = wakes
 
+    def cut_power_while_writing(self, after_bytes: int) -> None:
+        """Cut the power now, and again, after the next start, at that byte written to flash."""
+        self._cut_at_next_boot = after_bytes
+        self.cut_power()
+
     def wake(self) -> None:
         """Let the validator run until it waits again, and come back when it wants to be woken."""
-        if not self.process.alive:
+        if not self.process.is_alive():
             return
+        deadline_ms = self.process.run_until_idle(self.world.now_ms)
         self._generation += 1
         generation = self._generation
-        deadline_ms = self.process.run_until_idle(self.world.now_ms)
         self._tell_apart_what_was_seen()
-        if not self.process.alive:
+        if not self.process.is_alive():
             self._power_is_gone()
             return
         if self._turn is not None and self._wakes_to_cut is not None:
@@ -186,11 +196,13 @@ class Bus:
     def _power_is_gone(self) -> None:
         self.power_cuts += 1
         self._generation += 1
-        self._shown.clear()
+        self._shown = []
         if self._turn is not None:
             self._take_away()
             self.world.after(_OFF_MS + _TRY_AGAIN_MS, self._settle_or_try_again(self._turn))
-        self.world.after(_OFF_MS, self.boot)
+        cut = self._cut_at_next_boot
+        self._cut_at_next_boot = None
+        self.world.after(_OFF_MS, lambda: self.boot(cut))
 
     # Riders take turns.
 
@@ -200,7 +212,7 @@ class Bus:
             self._present(self._turn)
 
     def _present(self, turn: Turn) -> None:
-        if not self.process.alive:
+        if not self.process.is_alive():
             self.world.after(_TRY_AGAIN_MS, self._settle_or_try_again(turn))
             return
         self.presented += 1
@@ -212,7 +224,7 @@ class Bus:
 
     def _give_up_on(self, turn: Turn, attempt: int) -> Callable[[], None]:
         def act() -> None:
-            if self._turn is turn and turn.attempt == attempt and self.process.alive:
+            if self._turn is turn and turn.attempt == attempt and self.process.is_alive():
                 self._take_away()
                 self.wake()
                 self._settle_or_try_again(turn)()
@@ -257,7 +269,7 @@ class Bus:
     def _tell_apart_what_was_seen(self) -> None:
         lights, self._lights = self._lights, []
         for colour, shown in lights:
-            if colour == "green" and shown[0] == "ok":
+            if shown[0] in {"ok", "again"}:
                 self._note_acceptance(shown)
             elif colour == "red" and shown[0] == "refused":
                 self._note_refusal(int(shown[1]))
@@ -268,9 +280,7 @@ class Bus:
         medium, category = (turn.medium, turn.category) if turn else ("unknown", 0)
         key = (self.epoch, sequence)
         if key not in self.accepted:
-            self.accepted[key] = Acceptance(
-                self.device, self.epoch, sequence, medium, category, fare_minor, self.world.now_ms
-            )
+            self.accepted[key] = Acceptance(medium, category, fare_minor, self.world.now_ms)
         if turn is not None:
             self._finish()
 
@@ -279,7 +289,7 @@ class Bus:
         turn = self._turn
         if turn is None:
             return
-        if decision in DECISION_PRESENT_AGAIN and turn.attempt < _TRIES_MAX:
+        if decision in _WORTH_ANOTHER_TRY and turn.attempt < _TRIES_MAX:
             self._take_away()
             self.world.after(_TRY_AGAIN_MS, self._settle_or_try_again(turn))
         else:

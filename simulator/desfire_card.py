@@ -1,7 +1,9 @@
-"""A virtual transport card: DESFire EV2 with AES, as far as Jolaqy's layout uses it.
+"""A virtual transport card: DESFire EV2 with AES, as far as Jolaqy's layout uses it (data sheet MF2DLHX0).
 
-APDU in, APDU out. What a transaction changes is committed by CommitTransaction and by nothing else: a card that leaves the
-field before has done nothing, a card that leaves it after has done everything, whether or not anybody heard its answer.
+What a transaction changes is committed by CommitTransaction and by nothing else: a card that leaves the field before has done
+nothing, a card that leaves it after has done everything, whether or not anybody heard its answer. As on the real card, any error
+ends the session and drops what is not committed, GetValue tells the committed value, and the transaction MAC is computed with the
+card's own key over all that the transaction read and wrote.
 """
 
 from __future__ import annotations
@@ -18,50 +20,95 @@ from protocol.cards.desfire_crypto import (
     response_vector,
     session_keys,
     short_mac,
-    transaction_mac_keys,
 )
+from protocol.cards.transaction_mac import DEBIT, GET_VALUE, READ_DATA, signed_command, transaction_mac
+from simulator.virtual_card import TornAway, VirtualCard, command_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["DesfireCard", "TornAway"]
+
 _AES = Aes()
 _OK = b"\x91\x00"
 _MORE = b"\x91\xaf"
-_AUTHENTICATION_ERROR = b"\x91\xae"
-_PERMISSION_DENIED = b"\x91\x9d"
+_NO_CHANGES = b"\x91\x0c"
+_ILLEGAL_COMMAND = b"\x91\x1c"
 _INTEGRITY_ERROR = b"\x91\x1e"
+_NO_SUCH_KEY = b"\x91\x40"
 _LENGTH_ERROR = b"\x91\x7e"
+_PERMISSION_DENIED = b"\x91\x9d"
+_AUTHENTICATION_ERROR = b"\x91\xae"
 _BOUNDARY_ERROR = b"\x91\xbe"
 _FILE_NOT_FOUND = b"\x91\xf0"
-_ILLEGAL_COMMAND = b"\x91\x1c"
+_MAC_BYTES = 8
+_VALUE_BYTES = 4
 _ZERO_IV = bytes(16)
 
 
-class _Session:
-    def __init__(self, key_number: int, keys: tuple[bytes, bytes], transaction: bytes) -> None:
-        self.key_number = key_number
-        self.encryption_key, self.mac_key = keys
-        self.transaction = transaction
-        self.counter = 0
-        self.transaction_input = b""
-        self.debited_minor = 0
-
-
-class TornAway(Exception):  # noqa: N818 - it is no error
-    """The card left the field; it answers nothing more."""
-
-
-class DesfireCard:
-    """One card.
+class _Refused(Exception):  # noqa: N818 - it carries an answer
+    """The card refuses a command.
 
     Attributes:
-        uid: 7 bytes, told in anticollision.
-        ats: answer to select.
+        status: its answer.
+    """
+
+    def __init__(self, status: bytes) -> None:
+        super().__init__()
+        self.status = status
+
+
+class _Session:
+    """Secure messaging, and the transaction in it: from the card's side.
+
+    Attributes:
+        key_number: what the reader authenticated with.
+        signed: input of the transaction MAC so far.
+        debited_minor: what a commit will take.
+    """
+
+    def __init__(self, key_number: int, keys: tuple[bytes, bytes], transaction: bytes) -> None:
+        self.key_number = key_number
+        self.signed = b""
+        self.debited_minor = 0
+        self._encryption_key, self._mac_key = keys
+        self._transaction = transaction
+        self._counter = 0
+
+    def check(self, ins: int, data: bytes) -> bytes:
+        """Return a command's data without its MAC, which must hold."""
+        body, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+        head = bytes((ins,)) + self._counter.to_bytes(2, "little") + self._transaction
+        if mac != short_mac(_AES, self._mac_key, head + body):
+            raise _Refused(_INTEGRITY_ERROR)
+        return body
+
+    def decrypt(self, data: bytes, size: int) -> bytes:
+        vector = command_vector(_AES, self._encryption_key, self._transaction, self._counter)
+        plain = _AES.cbc_decrypt(self._encryption_key, vector, data)
+        if plain != pad(plain[:size]):
+            raise _Refused(_INTEGRITY_ERROR)
+        return plain[:size]
+
+    def answer(self, data: bytes, *, encrypted: bool) -> bytes:
+        """Return an answer under secure messaging; the command has been carried out."""
+        self._counter += 1
+        if data and encrypted:
+            vector = response_vector(_AES, self._encryption_key, self._transaction, self._counter)
+            data = _AES.cbc_encrypt(self._encryption_key, vector, pad(data))
+        head = b"\x00" + self._counter.to_bytes(2, "little") + self._transaction
+        return data + short_mac(_AES, self._mac_key, head + data) + _OK
+
+
+class DesfireCard(VirtualCard):
+    """One transport card.
+
+    Attributes:
+        environment: who it is.
         balance_minor: purse as committed.
         counter: transactions committed.
+        last_mac: transaction MAC of the last of them.
         committed_debits_minor: amount of each debit that was committed, in order: what the card itself can witness.
-        tear_after: the card is torn away after so many commands; None for never.
-        tear_before_answer: it still carries out that last command, and only its answer is lost.
     """
 
     ats = b"\x06\x75\x77\x81\x02\x80"
@@ -69,18 +116,22 @@ class DesfireCard:
     def __init__(
         self, uid: bytes, environment: layout.Environment, balance_minor: int, keys: Mapping[int, bytes], mac_key: bytes
     ) -> None:
-        self.uid = uid
+        super().__init__(uid)
+        self.environment = environment
         self.balance_minor = balance_minor
         self.counter = 0
-        self.last_mac = bytes(8)
+        self.last_mac = bytes(_MAC_BYTES)
         self.committed_debits_minor: list[int] = []
-        self.tear_after: int | None = None
-        self.tear_before_answer = False
-        self._environment = environment
         self._keys = dict(keys)
         self._mac_key = mac_key
         self._chance = random.Random(uid)
-        self.reset()
+        self._handlers = {
+            READ_DATA: self._read_data,
+            GET_VALUE: self._get_value,
+            DEBIT: self._debit,
+            0xC7: self._commit,
+        }
+        self._forget()
 
     @classmethod
     def personalise(
@@ -96,156 +147,123 @@ class DesfireCard:
 
     @property
     def card_number(self) -> bytes:
-        return self._environment.card_number
+        return self.environment.card_number
 
-    def reset(self) -> None:
-        """The field went off: sessions and uncommitted changes are gone."""
+    def _forget(self) -> None:
         self._selected = False
         self._session: _Session | None = None
         self._challenge: tuple[int, bytes] | None = None
 
-    def process(self, apdu: bytes) -> bytes:
-        """Answer one command APDU; TornAway when the card is no longer there to answer."""
-        if self.tear_after is not None:
-            if self.tear_after < 0 or (self.tear_after == 0 and not self.tear_before_answer):
-                raise TornAway
-            self.tear_after -= 1
-        response = self._respond(apdu)
-        if self.tear_after is not None and self.tear_after < 0:
-            raise TornAway
-        return response
-
     def _respond(self, apdu: bytes) -> bytes:
-        if len(apdu) < 5:
+        data = command_data(apdu) if len(apdu) >= 4 else None
+        if data is None:
             return b"\x67\x00"
         if apdu[:4] == b"\x00\xa4\x04\x00":
-            self.reset()
-            self._selected = apdu[5 : 5 + apdu[4]] == layout.DF_NAME
+            self._forget()
+            self._selected = data == layout.DF_NAME
             return b"\x90\x00" if self._selected else b"\x6a\x82"
-        data = apdu[5 : 5 + apdu[4]] if len(apdu) > 5 else b""
-        if apdu[0] != 0x90 or not self._selected:
+        if apdu[0] != 0x90:
             return b"\x6e\x00"
-        handler = {
-            0x71: self._authenticate,
-            0xAF: self._authenticate_part_2,
-            0xAD: self._read_data,
-            0x6C: self._get_value,
-            0xDC: self._debit,
-            0xC7: self._commit,
-        }.get(apdu[1])
-        return handler(data) if handler else _ILLEGAL_COMMAND
+        try:
+            return self._carry_out(apdu[1], data)
+        except _Refused as refused:
+            self._session = None
+            return refused.status
+
+    def _carry_out(self, ins: int, data: bytes) -> bytes:
+        challenge, self._challenge = self._challenge, None
+        if not self._selected:
+            raise _Refused(_ILLEGAL_COMMAND)
+        if ins == 0x71:
+            return self._authenticate(data)
+        if ins == 0xAF:
+            return self._answer_challenge(challenge, data)
+        handler = self._handlers.get(ins)
+        if handler is None:
+            raise _Refused(_ILLEGAL_COMMAND)
+        if self._session is None:
+            raise _Refused(_AUTHENTICATION_ERROR)
+        return handler(self._session, data)
 
     def _authenticate(self, data: bytes) -> bytes:
+        """AuthenticateEV2First, part 1: key number, and no capabilities of the reader."""
         self._session = None
-        if len(data) < 2 or data[0] not in self._keys:
-            return _AUTHENTICATION_ERROR
+        if len(data) < 2 or len(data) != 2 + data[1]:
+            raise _Refused(_LENGTH_ERROR)
+        if data[0] not in self._keys:
+            raise _Refused(_NO_SUCH_KEY)
         random_b = self._chance.randbytes(16)
         self._challenge = (data[0], random_b)
         return _AES.cbc_encrypt(self._keys[data[0]], _ZERO_IV, random_b) + _MORE
 
-    def _authenticate_part_2(self, data: bytes) -> bytes:
-        if self._challenge is None or len(data) != 32:
-            return _AUTHENTICATION_ERROR
-        key_number, random_b = self._challenge
-        self._challenge = None
+    def _answer_challenge(self, challenge: tuple[int, bytes] | None, data: bytes) -> bytes:
+        if challenge is None:
+            raise _Refused(_ILLEGAL_COMMAND)
+        if len(data) != 32:
+            raise _Refused(_LENGTH_ERROR)
+        key_number, random_b = challenge
         key = self._keys[key_number]
         plain = _AES.cbc_decrypt(key, _ZERO_IV, data)
         random_a = plain[:16]
         if plain[16:] != random_b[1:] + random_b[:1]:
-            return _AUTHENTICATION_ERROR
+            raise _Refused(_AUTHENTICATION_ERROR)
         transaction = self._chance.randbytes(4)
         self._session = _Session(key_number, session_keys(_AES, key, random_a, random_b), transaction)
-        answer = transaction + random_a[1:] + random_a[:1] + bytes(12)
-        return _AES.cbc_encrypt(key, _ZERO_IV, answer) + _OK
+        return _AES.cbc_encrypt(key, _ZERO_IV, transaction + random_a[1:] + random_a[:1] + bytes(12)) + _OK
 
-    # Files.
+    def _read_data(self, session: _Session, data: bytes) -> bytes:
+        if len(data) != 7 + _MAC_BYTES:
+            raise _Refused(_LENGTH_ERROR)
+        header = session.check(READ_DATA, data)
+        if header == layout.read_header(layout.FILE_TRANSACTION_MAC, layout.TRANSACTION_MAC_FILE_BYTES):
+            return session.answer(self._transaction_mac_file(), encrypted=False)
+        if header[0] not in {layout.FILE_ENVIRONMENT, layout.FILE_TRANSACTION_MAC}:
+            raise _Refused(_FILE_NOT_FOUND)
+        if header != layout.read_header(layout.FILE_ENVIRONMENT, layout.ENVIRONMENT_BYTES):
+            raise _Refused(_BOUNDARY_ERROR)
+        content = self.environment.encode()
+        session.signed += signed_command(READ_DATA, header, answer=content)
+        return session.answer(content, encrypted=True)
 
-    def _read_data(self, data: bytes) -> bytes:
-        session = self._session
-        if session is None:
-            return _AUTHENTICATION_ERROR
-        if len(data) < 7:
-            return _LENGTH_ERROR
-        header = data[:7]
-        size = int.from_bytes(header[4:7], "little")
-        if header[0] == layout.FILE_TRANSACTION_MAC:
-            session.counter += 1
-            return self.counter.to_bytes(4, "little") + self.last_mac + _OK
-        if header[0] != layout.FILE_ENVIRONMENT:
-            return _FILE_NOT_FOUND
-        if int.from_bytes(header[1:4], "little") != 0 or size != layout.ENVIRONMENT_BYTES:
-            return _BOUNDARY_ERROR
-        if not self._takes(session, 0xAD, data[:7], data[7:]):
-            return self._fail()
-        content = self._environment.encode()
-        session.transaction_input += _zero_padded(b"\xad" + header) + _zero_padded(content)
-        return self._answer(session, content)
+    def _transaction_mac_file(self) -> bytes:
+        return self.counter.to_bytes(4, "little") + self.last_mac
 
-    def _get_value(self, data: bytes) -> bytes:
-        session = self._session
-        if session is None:
-            return _AUTHENTICATION_ERROR
-        if data[:1] != bytes((layout.FILE_PURSE,)):
-            return _FILE_NOT_FOUND
-        if not self._takes(session, 0x6C, data[:1], data[1:]):
-            return self._fail()
-        value = (self.balance_minor - session.debited_minor).to_bytes(4, "little")
-        session.transaction_input += _zero_padded(b"\x6c" + data[:1]) + _zero_padded(value)
-        return self._answer(session, value)
+    def _get_value(self, session: _Session, data: bytes) -> bytes:
+        header = session.check(GET_VALUE, data)
+        self._require_purse(session, header)
+        value = self.balance_minor.to_bytes(_VALUE_BYTES, "little")
+        session.signed += signed_command(GET_VALUE, header, answer=value)
+        return session.answer(value, encrypted=True)
 
-    def _debit(self, data: bytes) -> bytes:
-        session = self._session
-        if session is None:
-            return _AUTHENTICATION_ERROR
-        if session.key_number != layout.KEY_DEBIT:
-            return _PERMISSION_DENIED
-        if len(data) != 1 + 16 + 8 or data[0] != layout.FILE_PURSE:
-            return _LENGTH_ERROR
-        vector = command_vector(_AES, session.encryption_key, session.transaction, session.counter)
-        plain = _AES.cbc_decrypt(session.encryption_key, vector, data[1:17])
-        if not self._takes(session, 0xDC, data[:17], data[17:]) or plain != pad(plain[:4]):
-            return self._fail()
-        amount_minor = int.from_bytes(plain[:4], "little")
+    def _debit(self, session: _Session, data: bytes) -> bytes:
+        if len(data) != 1 + 16 + _MAC_BYTES:
+            raise _Refused(_LENGTH_ERROR)
+        body = session.check(DEBIT, data)
+        self._require_purse(session, body[:1])
+        amount = session.decrypt(body[1:], _VALUE_BYTES)
+        amount_minor = int.from_bytes(amount, "little")
         if amount_minor > self.balance_minor - session.debited_minor:
-            return _BOUNDARY_ERROR
+            raise _Refused(_BOUNDARY_ERROR)
         session.debited_minor += amount_minor
-        session.transaction_input += _zero_padded(b"\xdc" + data[:1] + plain[:4])
-        return self._answer(session, b"")
+        session.signed += signed_command(DEBIT, body[:1], amount)
+        return session.answer(b"", encrypted=True)
 
-    def _commit(self, data: bytes) -> bytes:
-        session = self._session
-        if session is None:
-            return _AUTHENTICATION_ERROR
-        if not self._takes(session, 0xC7, data[:1], data[1:]):
-            return self._fail()
+    def _require_purse(self, session: _Session, header: bytes) -> None:
+        if header != bytes((layout.FILE_PURSE,)):
+            raise _Refused(_FILE_NOT_FOUND)
+        if session.key_number != layout.KEY_DEBIT:
+            raise _Refused(_PERMISSION_DENIED)
+
+    def _commit(self, session: _Session, data: bytes) -> bytes:
+        option = session.check(0xC7, data)
+        if option not in {b"", b"\x00", b"\x01"}:
+            raise _Refused(_LENGTH_ERROR)
+        if not session.debited_minor:
+            raise _Refused(_NO_CHANGES)
         self.balance_minor -= session.debited_minor
-        if session.debited_minor:
-            self.committed_debits_minor.append(session.debited_minor)
+        self.committed_debits_minor.append(session.debited_minor)
         self.counter += 1
-        mac_key, _ = transaction_mac_keys(_AES, self._mac_key, self.counter, self.uid)
-        self.last_mac = short_mac(_AES, mac_key, session.transaction_input)
+        self.last_mac = transaction_mac(_AES, self._mac_key, self.uid, self.counter, session.signed)
         session.debited_minor = 0
-        session.transaction_input = b""
-        return self._answer(session, self.counter.to_bytes(4, "little") + self.last_mac, encrypted=False)
-
-    # Secure messaging.
-
-    def _takes(self, session: _Session, ins: int, signed: bytes, mac: bytes) -> bool:
-        head = bytes((ins,)) + session.counter.to_bytes(2, "little") + session.transaction
-        return mac == short_mac(_AES, session.mac_key, head + signed)
-
-    def _answer(self, session: _Session, data: bytes, *, encrypted: bool = True) -> bytes:
-        session.counter += 1
-        if data and encrypted:
-            vector = response_vector(_AES, session.encryption_key, session.transaction, session.counter)
-            data = _AES.cbc_encrypt(session.encryption_key, vector, pad(data))
-        head = b"\x00" + session.counter.to_bytes(2, "little") + session.transaction
-        return data + short_mac(_AES, session.mac_key, head + data) + _OK
-
-    def _fail(self) -> bytes:
-        self._session = None
-        return _INTEGRITY_ERROR
-
-
-def _zero_padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 16)
+        session.signed = b""
+        return session.answer(self._transaction_mac_file() if option == b"\x01" else b"", encrypted=False)

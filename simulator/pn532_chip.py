@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from firmware.readers.pn532_frames import ACK, CHIP_TO_HOST, HOST_TO_CHIP, FrameDecoder, encode_frame
-from simulator.desfire_card import TornAway
+from simulator.virtual_card import TornAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

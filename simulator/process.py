@@ -118,7 +118,6 @@ class ValidatorProcess:
     """One validator.
 
     Attributes:
-        alive: the child is running.
         exit_code: of the last child, once it ended.
         heap_peak: most live heap that it reported, bytes.
         log: its last lines for whoever holds the board.
@@ -166,8 +165,8 @@ class ValidatorProcess:
         self.log: list[str] = []
         state.mkdir(parents=True, exist_ok=True)
 
-    @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Return whether the child is running."""
         return self._child is not None
 
     def _address(self) -> str:
@@ -207,9 +206,9 @@ class ValidatorProcess:
 
     def run_until_idle(self, now_ms: int) -> int | None:
         """Let it run at that moment; return when it, or a device at its UARTs, wants to go on (unix ms), or None."""
-        while self._child is not None:
+        while self.is_alive():
             self._wake(now_ms)
-            if self._child is None:
+            if not self.is_alive():
                 return None
             deadline_ms = self._next_deadline_ms()
             if deadline_ms is None or deadline_ms > now_ms:

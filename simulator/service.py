@@ -12,12 +12,15 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _START_TIMEOUT_S = 60.0
+_JOLAQY = (sys.executable, "-m", "clearing")
 
 
 class ServiceError(Exception):
@@ -35,10 +38,6 @@ class ClockFile:
 
     def set(self, now_ms: int) -> None:
         self._map[:8] = now_ms.to_bytes(8, "little")
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "clearing", *arguments]
 
 
 class Service:
@@ -65,6 +64,12 @@ class Service:
     def post(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
         return self._answer(self._http.post(path, json=body))
 
+    def check_page(self, path: str) -> None:
+        """Raise ServiceError unless a page comes."""
+        response = self._http.get(path)
+        if response.is_error:
+            raise ServiceError(f"the page {path} does not come: {response.status_code}")
+
     def _answer(self, response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
         if response.is_error:
             raise ServiceError(
@@ -76,49 +81,43 @@ class Service:
         self._http.close()
 
 
-class LocalService(Service):
-    """A service that this simulation started, on a database of its own, and stops again."""
+class ServiceProcess:
+    """`jolaqy serve` in a process of its own, on the database under `home`.
 
-    def __init__(self, home: Path, clock: ClockFile) -> None:
-        self.home = home
+    Attributes:
+        url: where it listens.
+    """
+
+    def __init__(self, home: Path, *options: str) -> None:
         self._environment = os.environ | {"JOLAQY_HOME": str(home)}
-        if "JOLAQY_DATABASE_URL" not in os.environ:
-            self._environment["JOLAQY_DATABASE_URL"] = f"sqlite:///{home / 'jolaqy.db'}"
-        self._log = (home / "service.log").open("wb")
-        self._process = subprocess.Popen(
-            _command("serve", "--port", "0", "--clock-file", str(clock.path)),
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
-        url = self._wait_until_listening()
-        super().__init__(url, self._issue_token())
+        self._environment.setdefault("JOLAQY_DATABASE_URL", f"sqlite:///{home / 'jolaqy.db'}")
+        with (home / "service.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_JOLAQY, "serve", *options], env=self._environment, stdout=subprocess.PIPE, stderr=log
+            )
+        self.url = self._wait_until_listening(home)
 
-    def _wait_until_listening(self) -> str:
+    def _wait_until_listening(self, home: Path) -> str:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(b"listening on "):
                 return line.split()[-1].decode()
         self._process.wait(_START_TIMEOUT_S)
-        raise ServiceError(f"the clearing service did not start; its log is {self._log.name}")
-
-    def _issue_token(self) -> str:
-        return str(self.command("token", "issue", "simulator", "--role", "administrator", "--json")["token"])
+        raise ServiceError(f"the clearing service did not start; its log is {home / 'service.log'}")
 
     def command(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
         """Run a `jolaqy` command on the same database and return the JSON it prints."""
-        done = subprocess.run(_command(*arguments), env=self._environment, capture_output=True, check=False)
+        done = subprocess.run([*_JOLAQY, *arguments], env=self._environment, capture_output=True, check=False)
         if done.returncode:
             raise ServiceError(f"jolaqy {' '.join(arguments)}: exit {done.returncode}\n{done.stderr.decode()}")
         return json.loads(done.stdout)
 
     def stop(self) -> None:
-        self.close()
+        """End it, and wait until it has ended."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(_START_TIMEOUT_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
-        self._log.close()
 
 
 def read_keys(home: Path) -> dict[str, bytes]:

@@ -42,9 +42,11 @@ class World:
     def after(self, delay_ms: int, action: Callable[[], None]) -> None:
         self.at(self.now_ms + delay_ms, action)
 
-    def run_until(self, end_ms: int) -> None:
-        """Run every event up to and including `end_ms`; the clock then stands there."""
-        while self._queue and self._queue[0][0] <= end_ms:
-            self.now_ms, _, action = heapq.heappop(self._queue)
-            action()
-        self.now_ms = max(self.now_ms, end_ms)
+    def next_event_ms(self) -> int | None:
+        """Return the moment of the next event, or None."""
+        return self._queue[0][0] if self._queue else None
+
+    def run_next(self) -> None:
+        """Run the next event at its moment."""
+        self.now_ms, _, action = heapq.heappop(self._queue)
+        action()

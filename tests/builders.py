@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
+
 from clearing.fleet.enrolment import ANY_AUDIENCE
 from clearing.fleet.keys import Aes, Es256Signer, KeyStore, OneKeyVerifier
+from clearing.fleet.models import Validator
+from clearing.ingest.models import TapException
 from protocol import cbor, enrolment
 from protocol.ack import Ack, ErrorAnswer, decode_ack, decode_error
 from protocol.batch import Batch, encode_batch, genesis_head, next_head
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     import httpx
 
     from clearing.clock import FixedClock
-    from clearing.database import Database
+    from clearing.database import Base, Database
 
 # Wednesday 15 May 2024, 08:00 in Almaty (UTC+5).
 NOW_S = 1_715_742_000
@@ -198,3 +202,17 @@ class Office(Counter):
         self.database = database
         self.keys = keys
         self.clock = clock
+
+    def count(self, table: type[Base]) -> int:
+        """How many rows a table has."""
+        with self.database.reading() as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+    def reasons(self) -> list[str]:
+        """Why there is something on the exceptions list."""
+        with self.database.reading() as session:
+            return sorted(session.scalars(select(TapException.reason)))
+
+    def validator(self, device: Device) -> Validator:
+        with self.database.reading() as session:
+            return session.get_one(Validator, device.id)

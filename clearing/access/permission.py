@@ -86,15 +86,16 @@ def _is_local(request: Request) -> bool:
     headers = request.headers
     own_site = headers.get("origin") in {None, f"{request.url.scheme}://{headers.get('host', '')}"}
     return (
-        _is_loopback(request.client.host)
-        and _is_loopback(request.url.hostname or "")
+        is_loopback(request.client.host)
+        and is_loopback(request.url.hostname or "")
         and not any(name in headers for name in _FORWARDED)
         and own_site
         and headers.get("sec-fetch-site") in _OWN_PAGES
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine itself."""
     if host == "localhost":
         return True
     try:

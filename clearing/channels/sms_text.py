@@ -11,7 +11,7 @@ import re
 from clearing.money import format_minor
 
 # Letters that look the same on a bus and are typed on a Kazakh or Russian keyboard.
-_LOOKALIKES = str.maketrans("АВЕКМНОРСТХ", "ABEKMHOPCTX")  # noqa: RUF001 - the Cyrillic ones are meant
+_LOOKALIKES = str.maketrans("АВЕКМНОРСТХ", "ABEKMHOPCTX")
 _CODE = re.compile(r"([A-Z]{1,3})[\s\-]*([0-9]{1,6})")
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TICKET_CHARACTERS = 8

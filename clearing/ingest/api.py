@@ -18,17 +18,8 @@ from protocol.ack import STATUS_BUSY, STATUS_TOO_LARGE
 
 router = APIRouter(prefix="/v1")
 
-_WAITING_MAX = 256
-
-
-class _Door:
-    """Counts who is inside, so that a rush is told to come back later instead of piling up."""
-
-    def __init__(self) -> None:
-        self.inside = 0
-
-
-_door = _Door()
+# A rush is told to come back later instead of piling up.
+WAITING_MAX = 256
 
 
 @router.post("/batches", dependencies=[Depends(open_to("carries the signature of a validator"))])
@@ -36,14 +27,14 @@ async def receive_batch(request: Request) -> Response:
     message = await read_message(request)
     if message is None:
         return hint(STATUS_TOO_LARGE)
-    if _door.inside >= _WAITING_MAX:
-        return hint(STATUS_BUSY, RETRY_WHEN_BUSY_S)
     receiver: Receiver = request.app.state.receiver
-    _door.inside += 1
+    if receiver.waiting >= WAITING_MAX:
+        return hint(STATUS_BUSY, RETRY_WHEN_BUSY_S)
+    receiver.waiting += 1
     try:
         answer = await run_in_threadpool(receiver.receive, message)
     finally:
-        _door.inside -= 1
+        receiver.waiting -= 1
     return signed(answer.body) if answer.is_ack else hint(answer.status, answer.retry_after_s)
 
 

@@ -52,12 +52,17 @@ class Answer:
 
 
 class Receiver:
-    """Receives the messages of validators."""
+    """Receives the messages of validators.
+
+    Attributes:
+        waiting: messages that have come in and are not answered yet; counted by whoever brings them.
+    """
 
     def __init__(self, database: Database, keys: KeyStore, clock: Clock) -> None:
         self._database = database
         self._keys = keys
         self._clock = clock
+        self.waiting = 0
 
     def receive(self, message: bytes) -> Answer:
         """Store a message and answer it."""

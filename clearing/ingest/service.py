@@ -18,6 +18,8 @@ from protocol.tap import KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE
 
 _RIDES = (DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_FREE_RIDE_JOURNAL_FULL)
 
+_SILENT_MS = 3_600_000
+
 
 @dataclass(frozen=True)
 class TodayCounts:
@@ -26,6 +28,7 @@ class TodayCounts:
     Attributes:
         validators: enrolled and not revoked.
         validators_seen: of those, how many sent something since the day began.
+        validators_silent: of those, how many sent nothing during the last hour.
         last_sync_ms: last message of any of them, our clock; absent when there was none.
         taps_by_decision: single taps, refusals and outcomes of debits, by decision code.
         accepted, refused: taps that let a rider ride, and those that did not.
@@ -34,6 +37,7 @@ class TodayCounts:
 
     validators: int
     validators_seen: int
+    validators_silent: int
     last_sync_ms: int | None
     taps_by_decision: dict[int, int]
     accepted: int
@@ -41,13 +45,14 @@ class TodayCounts:
     open_exceptions: int
 
 
-def today_counts(session: Session, city: str, day: str, _now_ms: int = 0) -> TodayCounts:
+def today_counts(session: Session, city: str, day: str, now_ms: int) -> TodayCounts:
     """Count a city's service day so far."""
     start_ms = day_start_s(city_of(session, city).zone, day) * 1000
-    validators, seen, last_sync_ms = session.execute(
+    validators, seen, heard, last_sync_ms = session.execute(
         select(
             func.count(),
             func.count().filter(Validator.last_seen_ms >= start_ms),
+            func.count().filter(Validator.last_seen_ms > now_ms - _SILENT_MS),
             func.max(Validator.last_seen_ms),
         ).where(Validator.city == city, Validator.status != REVOKED)
     ).one()
@@ -64,6 +69,7 @@ def today_counts(session: Session, city: str, day: str, _now_ms: int = 0) -> Tod
     return TodayCounts(
         validators=validators,
         validators_seen=seen,
+        validators_silent=validators - heard,
         last_sync_ms=last_sync_ms,
         taps_by_decision=dict(sorted(by_decision.items())),
         accepted=accepted,

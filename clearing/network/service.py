@@ -88,6 +88,18 @@ def list_cities(session: Session) -> list[City]:
     return list(session.scalars(select(City).order_by(City.code)))
 
 
+def list_carriers(session: Session, city: str) -> list[Carrier]:
+    return list(session.scalars(select(Carrier).where(Carrier.city == city).order_by(Carrier.code)))
+
+
+def list_routes(session: Session, city: str) -> list[Route]:
+    return list(session.scalars(select(Route).where(Route.city == city).order_by(Route.number)))
+
+
+def list_vehicles(session: Session, city: str) -> list[Vehicle]:
+    return list(session.scalars(select(Vehicle).where(Vehicle.city == city).order_by(Vehicle.code)))
+
+
 def find_vehicle(session: Session, city: str, code: str) -> Vehicle | None:
     return session.get(Vehicle, (city, code))
 

@@ -1,14 +1,16 @@
-"""The layout of Jolaqy's transport card: one DESFire application, field by field.
+"""The layout of Jolaqy's transport card: one DESFire EV2/EV3 application, field by field.
 
-Application `JLQ`, DF name below; AES keys: 0 application master, 1 read, 2 debit, 3 credit (never on a bus), 4 transaction MAC
-configuration. Keys 1 to 3 are diversified per card over UID, application and system (AN10922).
+Application `JLQ` (AES), found by its DF name. Keys: 0 application master, 1 read, 2 debit, 3 credit. Keys 1 to 3 are diversified
+per card over UID, application and system (AN10922); key 3 never comes near a bus. The transaction MAC key is the back office's.
 
-Files:
+| file | kind | CommMode | who may |
+|---|---|---|---|
+| 1 environment | standard data, 32 bytes | full | read: keys 1 and 2; write: key 3 |
+| 2 purse | value, tiyn | full | GetValue and Debit: key 2; Credit: key 3 |
+| 15 transaction MAC | TMC (4, little-endian) and last MAC (8) | MAC | read: keys 1 and 2 |
 
-- 1 environment, standard data, 32 bytes, CommMode full: card number (8), city (2), category (2), expiry (4, unix seconds),
-  layout version (1), zeros. Numbers are big-endian.
-- 2 purse, value file, CommMode full: tiyn. Debit with key 2, credit with key 3.
-- 15 transaction MAC.
+A second reader of a file is an additional access right, which EV2 and EV3 have. Environment: card number (8), city (2), category
+(2), expiry (4, unix seconds), layout version (1), zeros; big-endian.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ FILE_ENVIRONMENT = const(1)
 FILE_PURSE = const(2)
 FILE_TRANSACTION_MAC = const(15)
 
+UID_BYTES = const(7)
 ENVIRONMENT_BYTES = const(32)
+TRANSACTION_MAC_FILE_BYTES = const(12)
+_CARD_NUMBER_BYTES = const(8)
 _LAYOUT_VERSION = const(1)
 
 
@@ -45,6 +50,7 @@ class Environment:
     __slots__ = ("card_number", "category", "city", "expires_s")
 
     def __init__(self, card_number: bytes, city: int, category: int, expires_s: int) -> None:
+        assert len(card_number) == _CARD_NUMBER_BYTES
         self.card_number = card_number
         self.city = city
         self.category = category
@@ -73,5 +79,16 @@ def decode_environment(data: bytes) -> Environment:
 
 
 def key_material(uid: bytes) -> bytes:
-    """Return what a card's keys are diversified over."""
+    """Return what a card's keys are diversified over.
+
+    Raises:
+        CardError: a UID of another size is a random one, which says nothing about the card.
+    """
+    if len(uid) != UID_BYTES:
+        raise CardError("a transport card has a UID of 7 bytes")
     return uid + APPLICATION_ID + SYSTEM
+
+
+def read_header(file: int, size: int) -> bytes:
+    """Return the header of a ReadData command for a whole file."""
+    return bytes((file, 0, 0, 0)) + size.to_bytes(3, "little")

@@ -24,12 +24,13 @@ def short_mac(aes: Aes, key: bytes, message: bytes) -> bytes:
 
 def diversify(aes: Aes, master: bytes, material: bytes) -> bytes:
     """Return a card's own AES-128 key (AN10922 section 2.2): `material` is UID, application and system, 1 to 31 bytes."""
+    assert 1 <= len(material) <= 31
     return aes_cmac(aes, master, _DIVERSIFY_AES128 + material, padded_bytes=32)
 
 
 def session_keys(aes: Aes, key: bytes, random_a: bytes, random_b: bytes) -> tuple[bytes, bytes]:
     """Return encryption and MAC key of a session from the two random numbers."""
-    mixed = bytes(a ^ b for a, b in zip(random_a[2:8], random_b[:6]))
+    mixed = bytes([a ^ b for a, b in zip(random_a[2:8], random_b[:6])])
     context = random_a[:2] + mixed + random_b[6:] + random_a[8:]
     return aes_cmac(aes, key, _SESSION_ENC + context), aes_cmac(aes, key, _SESSION_MAC + context)
 

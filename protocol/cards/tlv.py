@@ -1,25 +1,39 @@
-"""BER-TLV as EMV uses it (EMV Book 3 annex B): tags of one to three bytes, definite lengths up to 65 535."""
+"""BER-TLV as EMV uses it (EMV Book 3 annex B): tags of one to three bytes, definite lengths up to 65 535.
+
+What a card sends is read under limits: so many objects on a level, so many levels. Given a memoryview, values are views of the
+same memory, so that a card number is not copied by being found.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protocol.compat import const
-from protocol.errors import CardError
+from protocol.errors import CardError, LocalProtocolError
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Bytes = TypeVar("Bytes", bytes, memoryview)
 
 _ITEMS_MAX = const(64)
 _DEPTH_MAX = const(6)
 _CONSTRUCTED = const(0x20)
+_LONG_TAG = const(0x1F)
+_MORE_TAG_BYTES = const(0x80)
+_VALUE_BYTES_MAX = const(0xFFFF)
 
 
-def parse(data: bytes) -> list[tuple[int, bytes]]:
+def parse(data: Bytes) -> list[tuple[int, Bytes]]:
     """Return the (tag, value) pairs of one level.
 
     Raises:
         CardError: an object is cut off, or there are too many.
     """
-    items: list[tuple[int, bytes]] = []
+    items: list[tuple[int, Bytes]] = []
     position = 0
     while position < len(data):
-        if data[position] in {0x00, 0xFF}:  # padding between objects (EMV Book 3 annex B1)
+        if data[position] == 0:  # padding before, between and after objects (EMV Book 3 annex B1)
             position += 1
             continue
         tag, position = _read_tag(data, position)
@@ -33,10 +47,25 @@ def parse(data: bytes) -> list[tuple[int, bytes]]:
     return items
 
 
-def _read_tag(data: bytes, position: int) -> tuple[int, int]:
+def parse_object_list(data: bytes) -> list[tuple[int, int]]:
+    """Return the (tag, size) pairs of a data object list: what a card asks for (EMV Book 3 section 5.4)."""
+    wanted: list[tuple[int, int]] = []
+    position = 0
+    while position < len(data):
+        tag, position = _read_tag(data, position)
+        if position == len(data):
+            raise CardError("a data object list is cut off")
+        if len(wanted) == _ITEMS_MAX:
+            raise CardError("more data objects than a card may ask for")
+        wanted.append((tag, data[position]))
+        position += 1
+    return wanted
+
+
+def _read_tag(data: Bytes, position: int) -> tuple[int, int]:
     tag = data[position]
     position += 1
-    if tag & 0x1F != 0x1F:
+    if tag & _LONG_TAG != _LONG_TAG:
         return tag, position
     for _ in range(2):
         if position >= len(data):
@@ -44,12 +73,12 @@ def _read_tag(data: bytes, position: int) -> tuple[int, int]:
         byte = data[position]
         tag = tag << 8 | byte
         position += 1
-        if not byte & 0x80:
+        if not byte & _MORE_TAG_BYTES:
             return tag, position
     raise CardError("a tag is longer than three bytes")
 
 
-def _read_length(data: bytes, position: int) -> tuple[int, int]:
+def _read_length(data: Bytes, position: int) -> tuple[int, int]:
     if position >= len(data):
         raise CardError("a length is missing")
     size = data[position]
@@ -68,7 +97,7 @@ def is_constructed(tag: int) -> bool:
     return bool(tag & _CONSTRUCTED)
 
 
-def find(data: bytes, tag: int, depth: int = _DEPTH_MAX) -> bytes | None:
+def find(data: Bytes, tag: int, depth: int = _DEPTH_MAX) -> Bytes | None:
     """Return the value of the first object with that tag, at any level, or None."""
     if depth == 0:
         raise CardError("data objects are nested too deeply")
@@ -84,6 +113,8 @@ def find(data: bytes, tag: int, depth: int = _DEPTH_MAX) -> bytes | None:
 
 def encode(tag: int, value: bytes) -> bytes:
     """Return one data object."""
+    if len(value) > _VALUE_BYTES_MAX:
+        raise LocalProtocolError("a data object carries at most 65 535 bytes")
     size = 1
     while tag >> (8 * size):
         size += 1

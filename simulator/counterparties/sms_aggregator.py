@@ -48,7 +48,7 @@ class SmsAggregator:
     def send(self, msisdn: str, text: str) -> None:
         """A rider sends `text` (a vehicle's code) from a phone."""
         self._last += 1
-        message = {
+        message: dict[str, str | int] = {
             "reference": f"sms-{self._last:06d}",
             "msisdn": msisdn,
             "text": text,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from clearing.database import Database
@@ -13,6 +13,8 @@ from clearing.schema import current_revision, migrate, newest_revision
 from clearing.tables import APPEND_ONLY, all_tables
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.builders import Device, Office
 
 
@@ -33,8 +35,18 @@ def test_a_fresh_database_has_no_revision() -> None:
     database.close()
 
 
-def test_every_append_only_table_exists(database: Database) -> None:
-    assert set(APPEND_ONLY) <= set(inspect(database.engine).get_table_names())
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_every_append_only_table_is_guarded(database: Database, table: str) -> None:
+    if database.engine.dialect.name == "sqlite":
+        with database.reading() as session:
+            guards = session.scalars(
+                text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"), {"table": table}
+            )
+            assert sorted(guards) == [f"{table}_no_delete", f"{table}_no_update"]
+        return
+    for change in (f'DELETE FROM "{table}"', f'TRUNCATE "{table}" CASCADE'):  # noqa: S608 - a name of our own
+        with pytest.raises(DBAPIError, match="append-only"), database.writing() as session:
+            session.execute(text(change))
 
 
 @pytest.mark.parametrize("change", ["UPDATE raw_batch SET status = 1", "DELETE FROM raw_batch"])
@@ -51,11 +63,11 @@ def test_an_audit_record_cannot_be_changed(office: Office, device: Device, chang
         session.execute(text(change))
 
 
-def test_sqlite_keeps_what_it_commits(database: Database) -> None:
-    if database.engine.dialect.name != "sqlite":
-        pytest.skip("settings of SQLite")
+def test_sqlite_keeps_what_it_commits(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'jolaqy.db'}")
     with database.reading() as session:
         settings = [
             session.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous", "foreign_keys")
         ]
+    database.close()
     assert settings == ["wal", 2, 1]

@@ -10,22 +10,50 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_APPEND_ONLY = ("audit_record", "raw_batch")
+_APPEND_ONLY = ("audit_record", "raw_batch", "entry", "posting", "close")
 _INTEGER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    _create_access()
-    _create_network()
-    _create_fleet()
-    _create_media()
-    _create_ingest()
-    _create_channels()
+    _create_account()
+    _create_audit_record()
+    _create_city()
+    _create_principal()
+    _create_access_grant()
+    _create_approval()
+    _create_carrier()
+    _create_close()
+    _create_deny_entry()
+    _create_entry()
+    _create_fare()
+    _create_signed_document()
+    _create_sms_payment()
+    _create_tariff()
+    _create_top_up()
+    _create_posting()
+    _create_route()
+    _create_vehicle()
+    _create_invitation()
+    _create_validator()
+    _create_raw_batch()
+    _create_tap_exception()
+    _create_validator_key()
+    _create_tap()
+    _create_tap_conflict()
     _forbid_changes()
     _enter_local_administrator()
 
 
-def _create_access() -> None:
+def _create_account() -> None:
+    op.create_table(
+        "account",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_account")),
+    )
+
+
+def _create_audit_record() -> None:
     op.create_table(
         "audit_record",
         sa.Column("id", _INTEGER, nullable=False),
@@ -40,6 +68,23 @@ def _create_access() -> None:
         sa.UniqueConstraint("hash", name=op.f("uq_audit_record_hash")),
         sa.UniqueConstraint("previous_hash", name=op.f("uq_audit_record_previous_hash")),
     )
+
+
+def _create_city() -> None:
+    op.create_table(
+        "city",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("number", _INTEGER, nullable=False),
+        sa.Column("names_json", sa.Text(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("package_sha256", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_city")),
+        sa.UniqueConstraint("number", name=op.f("uq_city_number")),
+    )
+
+
+def _create_principal() -> None:
     op.create_table(
         "principal",
         sa.Column("id", sa.Text(), nullable=False),
@@ -52,6 +97,9 @@ def _create_access() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_principal_name")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_principal_token_hash")),
     )
+
+
+def _create_access_grant() -> None:
     op.create_table(
         "access_grant",
         sa.Column("id", _INTEGER, nullable=False),
@@ -65,6 +113,9 @@ def _create_access() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_grant")),
     )
     op.create_index(op.f("ix_access_grant_principal_id"), "access_grant", ["principal_id"], unique=False)
+
+
+def _create_approval() -> None:
     op.create_table(
         "approval",
         sa.Column("id", _INTEGER, nullable=False),
@@ -84,18 +135,7 @@ def _create_access() -> None:
     )
 
 
-def _create_network() -> None:
-    op.create_table(
-        "city",
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("number", _INTEGER, nullable=False),
-        sa.Column("names_json", sa.Text(), nullable=False),
-        sa.Column("zone", sa.Text(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("package_sha256", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("code", name=op.f("pk_city")),
-        sa.UniqueConstraint("number", name=op.f("uq_city_number")),
-    )
+def _create_carrier() -> None:
     op.create_table(
         "carrier",
         sa.Column("city", sa.Text(), nullable=False),
@@ -104,51 +144,87 @@ def _create_network() -> None:
         sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_carrier_city_city")),
         sa.PrimaryKeyConstraint("city", "code", name=op.f("pk_carrier")),
     )
+
+
+def _create_close() -> None:
     op.create_table(
-        "tariff",
+        "close",
         sa.Column("id", _INTEGER, nullable=False),
         sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("valid_from", sa.Text(), nullable=False),
-        sa.Column("valid_until", sa.Text(), nullable=True),
+        sa.Column("service_day", sa.Text(), nullable=False),
+        sa.Column("version", _INTEGER, nullable=False),
+        sa.Column("closed_at_ms", _INTEGER, nullable=False),
+        sa.Column("closed_by", sa.Text(), nullable=False),
+        sa.Column("totals_json", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_close_city_city")),
+        sa.ForeignKeyConstraint(["closed_by"], ["principal.id"], name=op.f("fk_close_closed_by_principal")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_close")),
+        sa.UniqueConstraint("city", "service_day", "version", name=op.f("uq_close_city_service_day_version")),
+    )
+
+
+def _create_deny_entry() -> None:
+    op.create_table(
+        "deny_entry",
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("added_at_ms", _INTEGER, nullable=False),
+        sa.Column("removed_at_ms", _INTEGER, nullable=True),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_deny_entry_city_city")),
+        sa.PrimaryKeyConstraint("city", "token", name=op.f("pk_deny_entry")),
+    )
+
+
+def _create_entry() -> None:
+    op.create_table(
+        "entry",
+        sa.Column("id", _INTEGER, nullable=False),
+        sa.Column("entry_key", sa.Text(), nullable=False),
+        sa.Column("booked_at_ms", _INTEGER, nullable=False),
+        sa.Column("service_day", sa.Text(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_entry_city_city")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entry")),
+        sa.UniqueConstraint("entry_key", name=op.f("uq_entry_entry_key")),
+    )
+    op.create_index(op.f("ix_entry_city_service_day"), "entry", ["city", "service_day"], unique=False)
+
+
+def _create_fare() -> None:
+    op.create_table(
+        "fare",
+        sa.Column("id", _INTEGER, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("source_key", sa.Text(), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(), nullable=True),
+        sa.Column("epoch", _INTEGER, nullable=True),
+        sa.Column("sequence", _INTEGER, nullable=True),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("service_day", sa.Text(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("vehicle", sa.Text(), nullable=False),
+        sa.Column("line", _INTEGER, nullable=True),
         sa.Column("medium", sa.Text(), nullable=False),
         sa.Column("category", _INTEGER, nullable=False),
-        sa.Column("fare_minor", _INTEGER, nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.CheckConstraint("fare_minor >= 0", name=op.f("ck_tariff_fare_not_negative")),
-        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_tariff_city_city")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tariff")),
-        sa.UniqueConstraint(
-            "city", "valid_from", "medium", "category", name=op.f("uq_tariff_city_valid_from_medium_category")
-        ),
+        sa.Column("token", sa.LargeBinary(), nullable=True),
+        sa.Column("ridden_at_s", _INTEGER, nullable=False),
+        sa.Column("scheduled_minor", _INTEGER, nullable=False),
+        sa.Column("charged_minor", _INTEGER, nullable=False),
+        sa.Column("cash_minor", _INTEGER, nullable=True),
+        sa.Column("correction_minor", _INTEGER, nullable=False),
+        sa.Column("explanation_json", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_fare_city_city")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fare")),
+        sa.UniqueConstraint("source", "source_key", name=op.f("uq_fare_source_source_key")),
     )
-    op.create_table(
-        "route",
-        sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("number", _INTEGER, nullable=False),
-        sa.Column("carrier", sa.Text(), nullable=False),
-        sa.Column("names_json", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["city", "carrier"], ["carrier.city", "carrier.code"], name=op.f("fk_route_city_carrier_carrier")
-        ),
-        sa.PrimaryKeyConstraint("city", "number", name=op.f("pk_route")),
-    )
-    op.create_table(
-        "vehicle",
-        sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("carrier", sa.Text(), nullable=False),
-        sa.Column("line", _INTEGER, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["city", "carrier"], ["carrier.city", "carrier.code"], name=op.f("fk_vehicle_city_carrier_carrier")
-        ),
-        sa.ForeignKeyConstraint(
-            ["city", "line"], ["route.city", "route.number"], name=op.f("fk_vehicle_city_line_route")
-        ),
-        sa.PrimaryKeyConstraint("city", "code", name=op.f("pk_vehicle")),
-    )
+    op.create_index(op.f("ix_fare_city_service_day_medium"), "fare", ["city", "service_day", "medium"], unique=False)
 
 
-def _create_fleet() -> None:
+def _create_signed_document() -> None:
     op.create_table(
         "signed_document",
         sa.Column("kind", sa.Text(), nullable=False),
@@ -168,6 +244,124 @@ def _create_fleet() -> None:
         ["city", "kind", "valid_from_s"],
         unique=False,
     )
+
+
+def _create_sms_payment() -> None:
+    op.create_table(
+        "sms_payment",
+        sa.Column("id", _INTEGER, nullable=False),
+        sa.Column("aggregator", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("vehicle", sa.Text(), nullable=True),
+        sa.Column("carrier", sa.Text(), nullable=True),
+        sa.Column("line", _INTEGER, nullable=True),
+        sa.Column("fare_minor", _INTEGER, nullable=False),
+        sa.Column("paid_at_s", _INTEGER, nullable=False),
+        sa.Column("service_day", sa.Text(), nullable=False),
+        sa.Column("ticket", sa.Text(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=False),
+        sa.Column("received_at_ms", _INTEGER, nullable=False),
+        sa.ForeignKeyConstraint(["aggregator"], ["principal.id"], name=op.f("fk_sms_payment_aggregator_principal")),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_sms_payment_city_city")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sms_payment")),
+        sa.UniqueConstraint("aggregator", "reference", name=op.f("uq_sms_payment_aggregator_reference")),
+    )
+    op.create_index(op.f("ix_sms_payment_city_service_day"), "sms_payment", ["city", "service_day"], unique=False)
+
+
+def _create_tariff() -> None:
+    op.create_table(
+        "tariff",
+        sa.Column("id", _INTEGER, nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.Text(), nullable=False),
+        sa.Column("valid_until", sa.Text(), nullable=True),
+        sa.Column("medium", sa.Text(), nullable=False),
+        sa.Column("category", _INTEGER, nullable=False),
+        sa.Column("fare_minor", _INTEGER, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.CheckConstraint("fare_minor >= 0", name=op.f("ck_tariff_fare_not_negative")),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_tariff_city_city")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tariff")),
+        sa.UniqueConstraint(
+            "city", "valid_from", "medium", "category", name=op.f("uq_tariff_city_valid_from_medium_category")
+        ),
+    )
+
+
+def _create_top_up() -> None:
+    op.create_table(
+        "top_up",
+        sa.Column("id", _INTEGER, nullable=False),
+        sa.Column("agent", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("amount_minor", _INTEGER, nullable=False),
+        sa.Column("at_s", _INTEGER, nullable=False),
+        sa.Column("service_day", sa.Text(), nullable=False),
+        sa.Column("received_at_ms", _INTEGER, nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_top_up_amount_positive")),
+        sa.ForeignKeyConstraint(["agent"], ["principal.id"], name=op.f("fk_top_up_agent_principal")),
+        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_top_up_city_city")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_top_up")),
+        sa.UniqueConstraint("agent", "reference", name=op.f("uq_top_up_agent_reference")),
+    )
+    op.create_index(op.f("ix_top_up_city_service_day"), "top_up", ["city", "service_day"], unique=False)
+
+
+def _create_posting() -> None:
+    op.create_table(
+        "posting",
+        sa.Column("entry_id", _INTEGER, nullable=False),
+        sa.Column("number", _INTEGER, nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("amount_minor", _INTEGER, nullable=False),
+        sa.CheckConstraint("amount_minor <> 0", name=op.f("ck_posting_amount_not_zero")),
+        sa.ForeignKeyConstraint(["account"], ["account.code"], name=op.f("fk_posting_account_account")),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_posting_entry_id_entry")),
+        sa.PrimaryKeyConstraint("entry_id", "number", name=op.f("pk_posting")),
+    )
+    op.create_index(op.f("ix_posting_account"), "posting", ["account"], unique=False)
+
+
+def _create_route() -> None:
+    op.create_table(
+        "route",
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("number", _INTEGER, nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("names_json", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["city", "carrier"], ["carrier.city", "carrier.code"], name=op.f("fk_route_city_carrier_carrier")
+        ),
+        sa.PrimaryKeyConstraint("city", "number", name=op.f("pk_route")),
+    )
+
+
+def _create_vehicle() -> None:
+    op.create_table(
+        "vehicle",
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("line", _INTEGER, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["city", "carrier"], ["carrier.city", "carrier.code"], name=op.f("fk_vehicle_city_carrier_carrier")
+        ),
+        sa.ForeignKeyConstraint(
+            ["city", "line"], ["route.city", "route.number"], name=op.f("fk_vehicle_city_line_route")
+        ),
+        sa.PrimaryKeyConstraint("city", "code", name=op.f("pk_vehicle")),
+    )
+
+
+def _create_invitation() -> None:
     op.create_table(
         "invitation",
         sa.Column("code_id", sa.LargeBinary(), nullable=False),
@@ -186,6 +380,9 @@ def _create_fleet() -> None:
         ),
         sa.PrimaryKeyConstraint("code_id", name=op.f("pk_invitation")),
     )
+
+
+def _create_validator() -> None:
     op.create_table(
         "validator",
         sa.Column("device_id", sa.LargeBinary(), nullable=False),
@@ -210,36 +407,9 @@ def _create_fleet() -> None:
         ),
         sa.PrimaryKeyConstraint("device_id", name=op.f("pk_validator")),
     )
-    op.create_table(
-        "validator_key",
-        sa.Column("kid", sa.LargeBinary(), nullable=False),
-        sa.Column("device_id", sa.LargeBinary(), nullable=False),
-        sa.Column("x", sa.LargeBinary(), nullable=False),
-        sa.Column("y", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at_ms", _INTEGER, nullable=False),
-        sa.Column("revoked_at_ms", _INTEGER, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["device_id"], ["validator.device_id"], name=op.f("fk_validator_key_device_id_validator")
-        ),
-        sa.PrimaryKeyConstraint("kid", name=op.f("pk_validator_key")),
-    )
-    op.create_index(op.f("ix_validator_key_device_id"), "validator_key", ["device_id"], unique=False)
 
 
-def _create_media() -> None:
-    op.create_table(
-        "deny_entry",
-        sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("token", sa.LargeBinary(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("added_at_ms", _INTEGER, nullable=False),
-        sa.Column("removed_at_ms", _INTEGER, nullable=True),
-        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_deny_entry_city_city")),
-        sa.PrimaryKeyConstraint("city", "token", name=op.f("pk_deny_entry")),
-    )
-
-
-def _create_ingest() -> None:
+def _create_raw_batch() -> None:
     op.create_table(
         "raw_batch",
         sa.Column("id", _INTEGER, nullable=False),
@@ -253,6 +423,9 @@ def _create_ingest() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_raw_batch_sha256")),
     )
     op.create_index(op.f("ix_raw_batch_device_id"), "raw_batch", ["device_id"], unique=False)
+
+
+def _create_tap_exception() -> None:
     op.create_table(
         "tap_exception",
         sa.Column("id", _INTEGER, nullable=False),
@@ -274,6 +447,26 @@ def _create_ingest() -> None:
         ),
     )
     op.create_index(op.f("ix_tap_exception_city_service_day"), "tap_exception", ["city", "service_day"], unique=False)
+
+
+def _create_validator_key() -> None:
+    op.create_table(
+        "validator_key",
+        sa.Column("kid", sa.LargeBinary(), nullable=False),
+        sa.Column("device_id", sa.LargeBinary(), nullable=False),
+        sa.Column("x", sa.LargeBinary(), nullable=False),
+        sa.Column("y", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at_ms", _INTEGER, nullable=False),
+        sa.Column("revoked_at_ms", _INTEGER, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["validator.device_id"], name=op.f("fk_validator_key_device_id_validator")
+        ),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_validator_key")),
+    )
+    op.create_index(op.f("ix_validator_key_device_id"), "validator_key", ["device_id"], unique=False)
+
+
+def _create_tap() -> None:
     op.create_table(
         "tap",
         sa.Column("device_id", sa.LargeBinary(), nullable=False),
@@ -315,6 +508,9 @@ def _create_ingest() -> None:
     )
     op.create_index(op.f("ix_tap_city_service_day_kind"), "tap", ["city", "service_day", "kind"], unique=False)
     op.create_index(op.f("ix_tap_token_tapped_at_s"), "tap", ["token", "tapped_at_s"], unique=False)
+
+
+def _create_tap_conflict() -> None:
     op.create_table(
         "tap_conflict",
         sa.Column("id", _INTEGER, nullable=False),
@@ -338,52 +534,6 @@ def _create_ingest() -> None:
             name=op.f("uq_tap_conflict_device_id_epoch_sequence_record_sha256"),
         ),
     )
-
-
-def _create_channels() -> None:
-    op.create_table(
-        "sms_payment",
-        sa.Column("id", _INTEGER, nullable=False),
-        sa.Column("aggregator", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("token", sa.LargeBinary(), nullable=False),
-        sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("vehicle", sa.Text(), nullable=True),
-        sa.Column("carrier", sa.Text(), nullable=True),
-        sa.Column("line", _INTEGER, nullable=True),
-        sa.Column("fare_minor", _INTEGER, nullable=False),
-        sa.Column("paid_at_s", _INTEGER, nullable=False),
-        sa.Column("service_day", sa.Text(), nullable=False),
-        sa.Column("ticket", sa.Text(), nullable=True),
-        sa.Column("reply", sa.Text(), nullable=False),
-        sa.Column("received_at_ms", _INTEGER, nullable=False),
-        sa.ForeignKeyConstraint(["aggregator"], ["principal.id"], name=op.f("fk_sms_payment_aggregator_principal")),
-        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_sms_payment_city_city")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_sms_payment")),
-        sa.UniqueConstraint("aggregator", "reference", name=op.f("uq_sms_payment_aggregator_reference")),
-    )
-    op.create_index(op.f("ix_sms_payment_city_service_day"), "sms_payment", ["city", "service_day"], unique=False)
-    op.create_table(
-        "top_up",
-        sa.Column("id", _INTEGER, nullable=False),
-        sa.Column("agent", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("city", sa.Text(), nullable=False),
-        sa.Column("token", sa.LargeBinary(), nullable=False),
-        sa.Column("amount_minor", _INTEGER, nullable=False),
-        sa.Column("at_s", _INTEGER, nullable=False),
-        sa.Column("service_day", sa.Text(), nullable=False),
-        sa.Column("received_at_ms", _INTEGER, nullable=False),
-        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_top_up_amount_positive")),
-        sa.ForeignKeyConstraint(["agent"], ["principal.id"], name=op.f("fk_top_up_agent_principal")),
-        sa.ForeignKeyConstraint(["city"], ["city.code"], name=op.f("fk_top_up_city_city")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_top_up")),
-        sa.UniqueConstraint("agent", "reference", name=op.f("uq_top_up_agent_reference")),
-    )
-    op.create_index(op.f("ix_top_up_city_service_day"), "top_up", ["city", "service_day"], unique=False)
 
 
 def _forbid_changes() -> None:

@@ -1,0 +1,1 @@
+"""The ledger: double entry in whole tiyn, append-only, balanced by construction."""

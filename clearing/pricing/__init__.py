@@ -1,0 +1,1 @@
+"""Pricing: which taps are rides, and what each ride costs and why."""

@@ -1,0 +1,52 @@
+"""HTTP of pricing: the cleared rides of a day."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from clearing.access.permission import require
+from clearing.access.roles import Caller
+from clearing.endpoint import DatabaseOf
+from clearing.network.service import city_of
+from clearing.pricing.service import list_fares
+
+router = APIRouter(prefix="/v1")
+Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+@router.get("/fares")
+def read_fares(
+    _caller: Annotated[Caller, Depends(require("fare.read"))],
+    database: DatabaseOf,
+    city: str,
+    day: Day,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+) -> dict[str, Any]:
+    """One page of cleared rides; the next one begins after `next_after`, which is null at the end."""
+    with database.reading() as session:
+        city_of(session, city)
+        fares = list_fares(session, city, day, after, limit)
+    return {
+        "fares": [
+            {
+                "source": fare.source,
+                "source_key": fare.source_key,
+                "carrier": fare.carrier,
+                "vehicle": fare.vehicle,
+                "line": fare.line,
+                "medium": fare.medium,
+                "category": fare.category,
+                "ridden_at_s": fare.ridden_at_s,
+                "scheduled_minor": fare.scheduled_minor,
+                "charged_minor": fare.charged_minor,
+                "correction_minor": fare.correction_minor,
+                "explanation": json.loads(fare.explanation_json),
+            }
+            for fare in fares
+        ],
+        "next_after": fares[-1].id if len(fares) == limit else None,
+    }

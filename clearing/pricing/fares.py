@@ -1,0 +1,70 @@
+"""What a ride costs: the dated tariff by medium and category, held against what the bus charged. Pure.
+
+The rider has the benefit: charged less on the bus (an older fare table) stays so; charged more is corrected by a refund.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ADULT = 1
+CASH = "cash"
+TEXTS = {
+    "tariff": {
+        "kk": "{day} күнгі тариф: {medium}, {category} санат — {scheduled} ₸",
+        "ru": "Тариф на {day}: {medium}, категория {category} — {scheduled} ₸",
+        "en": "Tariff of {day}: {medium}, category {category}: {scheduled} ₸",
+    },
+    "charged_less": {
+        "kk": "Автобуста {charged} ₸ алынды, тариф {scheduled} ₸: жолаушы пайдасына сол күйінде қалады",
+        "ru": "В автобусе списано {charged} ₸ при тарифе {scheduled} ₸: остаётся в пользу пассажира",
+        "en": "Charged {charged} ₸ on the bus, tariff {scheduled} ₸: stays so in the rider's favour",
+    },
+    "charged_more": {
+        "kk": "Автобуста {charged} ₸ алынды, тариф {scheduled} ₸: айырма қайтарылады",
+        "ru": "В автобусе списано {charged} ₸ при тарифе {scheduled} ₸: разница возвращается",
+        "en": "Charged {charged} ₸ on the bus, tariff {scheduled} ₸: the difference is refunded",
+    },
+    "not_in_tariff": {
+        "kk": "{day} күнгі тарифте {medium}, {category} санат жоқ: автобуста алынған {charged} ₸ есептеледі",
+        "ru": "В тарифе на {day} нет {medium}, категория {category}: учтено списанное в автобусе, {charged} ₸",
+        "en": "The tariff of {day} has no {medium}, category {category}: what the bus charged counts, {charged} ₸",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Price:
+    """The price of one ride.
+
+    Attributes:
+        scheduled_minor: by the tariff; what the bus charged where the tariff has no such ride.
+        charged_minor: what the rider bears.
+        correction_minor: taken on the bus beyond that; owed back.
+        cash_minor: an adult's cash fare of the day, absent where cash is not taken.
+        reason: key of `TEXTS`.
+    """
+
+    scheduled_minor: int
+    charged_minor: int
+    correction_minor: int
+    cash_minor: int | None
+    reason: str
+
+
+def price_ride(tariff: Mapping[tuple[str, int], int], medium: str, category: int, taken_minor: int) -> Price:
+    """Price a ride for which `taken_minor` was taken (or is to be) on the bus."""
+    cash_minor = tariff.get((CASH, ADULT))
+    scheduled_minor = tariff.get((medium, category))
+    if scheduled_minor is None:
+        return Price(taken_minor, taken_minor, 0, cash_minor, "not_in_tariff")
+    if taken_minor > scheduled_minor:
+        return Price(scheduled_minor, scheduled_minor, taken_minor - scheduled_minor, cash_minor, "charged_more")
+    reason = "charged_less" if taken_minor < scheduled_minor else "tariff"
+    return Price(scheduled_minor, taken_minor, 0, cash_minor, reason)
+
+
+def explain(reason: str, language: str, values: Mapping[str, object]) -> str:
+    """Say in words why a ride has its price."""
+    return TEXTS[reason][language].format(**values)

@@ -1,0 +1,180 @@
+"""What can be done by pricing: price a service day, as often as one likes; read what was priced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from clearing.access.audit import canonical_json
+from clearing.channels.models import SmsPayment
+from clearing.channels.service import PAID, SMS
+from clearing.fleet.documents import WIRE_MEDIA
+from clearing.ingest.models import TapRow
+from clearing.network.service import fares_on
+from clearing.pricing.fares import ADULT, Price, price_ride
+from clearing.pricing.models import Fare
+from clearing.pricing.rides import Record, sort_out
+from clearing.pricing.shares import MediumTotal
+from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE
+
+MEDIA_BY_WIRE = {code: name for name, code in WIRE_MEDIA.items()}
+_KINDS = (KIND_SINGLE, KIND_INTENT, KIND_OUTCOME)
+
+
+@dataclass(frozen=True)
+class PricedDay:
+    """What pricing made of a day.
+
+    Attributes:
+        rides: fares that the day has.
+        unknown: debits of which nobody knows whether the card committed them.
+        unknown_minor: what they would be worth.
+    """
+
+    rides: int
+    unknown: int
+    unknown_minor: int
+
+
+def price_day(session: Session, city: str, day: str) -> PricedDay:
+    """Price a service day from scratch: the same taps give the same fares, in whatever order they came."""
+    rows, priced = _price(session, city, day)
+    session.execute(delete(Fare).where(Fare.city == city, Fare.service_day == day))
+    if rows:
+        session.execute(insert(Fare), rows)
+    return priced
+
+
+def preview_totals(session: Session, city: str, day: str) -> list[MediumTotal]:
+    """Rides and fares of a day by medium as they would be priced now; nothing is written."""
+    totals: dict[str, tuple[int, int]] = {}
+    for row in _price(session, city, day)[0]:
+        trips, fares_minor = totals.get(row["medium"], (0, 0))
+        totals[row["medium"]] = (trips + 1, fares_minor + row["charged_minor"])
+    return [MediumTotal(medium, *totals[medium]) for medium in sorted(totals)]
+
+
+def _price(session: Session, city: str, day: str) -> tuple[list[dict[str, Any]], PricedDay]:
+    taps = list(
+        session.scalars(select(TapRow).where(TapRow.city == city, TapRow.service_day == day, TapRow.kind.in_(_KINDS)))
+    )
+    sorted_out = sort_out(map(_record, taps), _witnesses(session, city, day, taps))
+    tariff = fares_on(session, city, day)
+    rows = [_tap_fare(tap, tariff) for tap in taps if _key(tap) in sorted_out.rides]
+    payments = session.scalars(
+        select(SmsPayment).where(SmsPayment.city == city, SmsPayment.service_day == day, SmsPayment.status == PAID)
+    )
+    rows += [_sms_fare(payment, tariff) for payment in payments]
+    rows.sort(key=lambda row: (row["source"], row["source_key"]))
+    unknown = [tap for tap in taps if _key(tap) in sorted_out.unknown]
+    return rows, PricedDay(len(rows), len(unknown), sum(tap.fare_minor or 0 for tap in unknown))
+
+
+def _key(tap: TapRow) -> tuple[bytes, int, int]:
+    return tap.device_id, tap.epoch, tap.sequence
+
+
+def _record(tap: TapRow) -> Record:
+    return Record(
+        _key(tap), tap.kind, tap.decision, tap.token, tap.card_counter, tap.reference_first, tap.tapped_at_s, tap.test
+    )
+
+
+def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> list[Record]:
+    """Records of other days that can prove how a debit of this day ended: outcomes, and other debits of the same cards."""
+    done = {(tap.device_id, tap.epoch, tap.reference_first) for tap in taps if tap.kind == KIND_OUTCOME}
+    open_cards = {
+        tap.token for tap in taps if tap.kind == KIND_INTENT and (tap.device_id, tap.epoch, tap.sequence) not in done
+    }
+    unsure = {tap.token for tap in taps if tap.kind == KIND_OUTCOME and tap.card_counter is None}
+    tokens = sorted(token for token in open_cards | unsure if token is not None)
+    if not tokens:
+        return []
+    found = session.scalars(
+        select(TapRow).where(
+            TapRow.city == city,
+            TapRow.service_day != day,
+            TapRow.token.in_(tokens),
+            TapRow.kind.in_((KIND_INTENT, KIND_OUTCOME)),
+        )
+    )
+    return [_record(tap) for tap in found]
+
+
+def _tap_fare(tap: TapRow, tariff: dict[tuple[str, int], int]) -> dict[str, Any]:
+    medium = MEDIA_BY_WIRE.get(tap.medium or 0, "other")
+    category = tap.category or ADULT
+    price = price_ride(tariff, medium, category, tap.fare_minor or 0)
+    return {
+        "source": "tap",
+        "source_key": f"{tap.device_id.hex()}/{tap.epoch}/{tap.sequence}",
+        "device_id": tap.device_id,
+        "epoch": tap.epoch,
+        "sequence": tap.sequence,
+        "city": tap.city,
+        "service_day": tap.service_day,
+        "carrier": tap.carrier,
+        "vehicle": tap.vehicle,
+        "line": tap.line,
+        "token": tap.token,
+        "ridden_at_s": tap.tapped_at_s,
+        **_priced(price, medium, category, tap.fare_minor or 0, tap.service_day),
+    }
+
+
+def _sms_fare(payment: SmsPayment, tariff: dict[tuple[str, int], int]) -> dict[str, Any]:
+    price = price_ride(tariff, SMS, ADULT, payment.fare_minor)
+    return {
+        "source": SMS,
+        "source_key": f"{payment.aggregator}/{payment.reference}",
+        "device_id": None,
+        "epoch": None,
+        "sequence": None,
+        "city": payment.city,
+        "service_day": payment.service_day,
+        "carrier": payment.carrier,
+        "vehicle": payment.vehicle,
+        "line": payment.line,
+        "token": payment.token,
+        "ridden_at_s": payment.paid_at_s,
+        **_priced(price, SMS, ADULT, payment.fare_minor, payment.service_day),
+    }
+
+
+def _priced(price: Price, medium: str, category: int, taken_minor: int, day: str) -> dict[str, Any]:
+    return {
+        "medium": medium,
+        "category": category,
+        "scheduled_minor": price.scheduled_minor,
+        "charged_minor": price.charged_minor,
+        "cash_minor": price.cash_minor,
+        "correction_minor": price.correction_minor,
+        "explanation_json": canonical_json({"reason": price.reason, "day": day, "taken_minor": taken_minor}),
+    }
+
+
+def medium_totals(session: Session, city: str, day: str) -> list[MediumTotal]:
+    """Rides and fares of a priced day by medium, sorted by medium."""
+    rows = session.execute(
+        select(Fare.medium, func.count(), func.sum(Fare.charged_minor))
+        .where(Fare.city == city, Fare.service_day == day)
+        .group_by(Fare.medium)
+        .order_by(Fare.medium)
+    )
+    return [MediumTotal(medium, trips, int(fares_minor)) for medium, trips, fares_minor in rows]
+
+
+def list_fares(session: Session, city: str, day: str, after: int, limit: int) -> list[Fare]:
+    """One page of a day's fares, by id."""
+    return list(
+        session.scalars(
+            select(Fare)
+            .where(Fare.city == city, Fare.service_day == day, Fare.id > after)
+            .order_by(Fare.id)
+            .limit(limit)
+        )
+    )

@@ -1,0 +1,1 @@
+"""Settlement: a service day is made final, and never changes afterwards."""

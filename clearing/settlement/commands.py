@@ -1,0 +1,142 @@
+"""Commands of settlement: `jolaqy close run|show|export DAY`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clearing.access.service import local_caller
+from clearing.cli import (
+    EXIT_NOTHING_FOUND,
+    EXIT_USAGE,
+    AsOfOption,
+    CityOption,
+    JsonOption,
+    Office,
+    fail,
+    note,
+    open_office,
+    print_json,
+    print_rows,
+)
+from clearing.money import format_minor
+from clearing.settlement.export import as_csv, as_dict
+from clearing.settlement.service import CloseView, run_close, show_close
+
+closes = typer.Typer(help="Service days made final.", no_args_is_help=True)
+DayArgument = Annotated[str, typer.Argument(help="Service day, YYYY-MM-DD.")]
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        fail(f"not a day: {text}", "write it as 2024-05-15", EXIT_USAGE)
+
+
+@closes.command("run")
+def run_command(
+    day: DayArgument, city: CityOption = "almaty", as_json: JsonOption = False, as_of: AsOfOption = ""
+) -> None:
+    """Close a service day: price it, freeze its totals, book its entries. Late taps make a further version.
+
+    Example: jolaqy close run 2024-05-15
+    """
+    day = _day(day)
+    with open_office(as_of) as office:
+        if not as_json:
+            note(f"closing {day} of {city} …")
+        with office.database.writing() as session:
+            caller = local_caller(session)
+            if caller is None:
+                fail("the local administrator is disabled", "close the day over HTTP with a token")
+            close = run_close(session, city, day, caller.principal_id, office.clock.now_ms())
+    _print(close, as_json)
+
+
+@closes.command("show")
+def show_command(
+    day: DayArgument,
+    city: CityOption = "almaty",
+    version: Annotated[int | None, typer.Option(help="An earlier version.")] = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = "",
+) -> None:
+    """Show a closed day.
+
+    Example: jolaqy close show 2024-05-15
+    """
+    with open_office(as_of) as office:
+        close = _find(office, city, _day(day), version)
+    _print(close, as_json)
+
+
+@closes.command("export")
+def export_command(
+    day: DayArgument,
+    city: CityOption = "almaty",
+    version: Annotated[int | None, typer.Option(help="An earlier version.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write, .json or .csv; standard output without.")] = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = "",
+) -> None:
+    """Write a closed day for other programs: CSV, or JSON.
+
+    Example: jolaqy close export 2024-05-15 --output day.csv
+    """
+    if output is not None and output.suffix not in {".json", ".csv"}:
+        fail(f"cannot tell the format of {output.name}", "end the name in .json or .csv", EXIT_USAGE)
+    with open_office(as_of) as office:
+        close = _find(office, city, _day(day), version)
+    if as_json or (output is not None and output.suffix == ".json"):
+        if output is None:
+            print_json(as_dict(close))
+            return
+        import json  # noqa: PLC0415
+
+        text = json.dumps(as_dict(close), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    else:
+        text = as_csv(close)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        fail(f"cannot write {output}: {error.strerror}", "name a file in a folder that is there")
+    note(f"written: {output}")
+
+
+def _find(office: Office, city: str, day: str, version: int | None) -> CloseView:
+    with office.database.reading() as session:
+        close = show_close(session, city, day, version)
+    if close is None:
+        fail(f"{day} is not closed in {city}", f"close it: jolaqy close run {day}", EXIT_NOTHING_FOUND)
+    return close
+
+
+def _print(close: CloseView, as_json: bool) -> None:
+    if as_json:
+        print_json(as_dict(close))
+        return
+    totals = close.totals
+    rows = [[row.medium, row.trips, format_minor(row.fares_minor)] for row in totals.media]
+    rows.append(["all", totals.rides, format_minor(totals.fares_minor)])
+    print_rows(f"{close.city} {close.day}, version {close.version}", ["medium", "rides", "fares ₸"], rows)
+    print_rows(
+        "Carriers",
+        ["carrier", "rides", "fares ₸"],
+        [[row.name, row.trips, format_minor(row.fares_minor)] for row in close.carriers],
+    )
+    print(f"cashless share: {totals.share_trips_percent} % of trips, {totals.share_revenue_percent} % of revenue")
+    print(f"refused {totals.refused}, unknown {totals.unknown}, exceptions {totals.exceptions}")
+    print(f"sha256 {close.sha256}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the commands into the tree."""
+    app.add_typer(closes, name="close")

@@ -1,0 +1,196 @@
+"""What can be done by settlement: close a service day, look at a close. A closed version is never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from clearing.access.service import record_audit
+from clearing.channels.models import TopUp
+from clearing.endpoint import ConflictError, InvalidError
+from clearing.ingest.models import TapException, TapRow
+from clearing.ledger.chart import kind_of
+from clearing.ledger.service import book_all, entries_by_prefix
+from clearing.network.service import city_of, list_carriers
+from clearing.network.service_day import day_end_s
+from clearing.pricing.models import Fare
+from clearing.pricing.service import price_day
+from clearing.settlement.models import Close
+from clearing.settlement.totals import CarrierTotal, Totals, entries_between, sha256_of, sum_lines, totals_from_json
+from protocol.tap import KIND_REFUSED
+
+_LANGUAGE = "en"
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """A booked entry.
+
+    Attributes:
+        postings: (account, kind of account, amount in tiyn).
+    """
+
+    entry_key: str
+    description: str
+    postings: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class CloseView:
+    """A version of a closed day.
+
+    Attributes:
+        totals: what it says.
+        carriers: totals by carrier, with names.
+        entries: what this version has booked.
+        fares_difference_minor, rides_difference: against the version before; against nothing for version 1.
+    """
+
+    city: str
+    day: str
+    version: int
+    closed_at_ms: int
+    closed_by: str
+    sha256: str
+    totals: Totals
+    carriers: tuple[CarrierTotal, ...]
+    entries: tuple[EntryView, ...]
+    fares_difference_minor: int
+    rides_difference: int
+
+
+def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> CloseView:
+    """Price the day, freeze its totals, book its entries; late taps make a further version.
+
+    Raises:
+        InvalidError: the day is not over.
+        ConflictError: it is closed already, and nothing has come since.
+    """
+    if now_ms < day_end_s(city_of(session, city).zone, day) * 1000:
+        raise InvalidError(f"the service day {day} is not over", "close it after 03:00 of the next morning")
+    before = _newest(session, city, day)
+    totals = _totals(session, city, day)
+    text = totals.to_json()
+    if before is not None and before.totals_json == text:
+        raise ConflictError(
+            f"{day} is closed already, in version {before.version}", f"look at it: jolaqy close show {day}"
+        )
+    version = before.version + 1 if before else 1
+    old = totals_from_json(before.totals_json) if before else None
+    close = Close(
+        city=city,
+        service_day=day,
+        version=version,
+        closed_at_ms=now_ms,
+        closed_by=principal_id,
+        totals_json=text,
+        sha256=sha256_of(text),
+    )
+    session.add(close)
+    session.flush()
+    book_all(session, entries_between(city, day, version, old, totals), now_ms)
+    record_audit(session, principal_id, now_ms, "close.run", f"{city}/{day}/{version}", {"sha256": close.sha256})
+    return _view(session, close)
+
+
+def _totals(session: Session, city: str, day: str) -> Totals:
+    priced = price_day(session, city, day)
+    lines = session.execute(
+        select(Fare.carrier, Fare.medium, func.count(), func.sum(Fare.charged_minor), func.sum(Fare.correction_minor))
+        .where(Fare.city == city, Fare.service_day == day)
+        .group_by(Fare.carrier, Fare.medium)
+    )
+    top_ups, top_ups_minor = session.execute(
+        select(func.count(), func.coalesce(func.sum(TopUp.amount_minor), 0)).where(
+            TopUp.city == city, TopUp.service_day == day
+        )
+    ).one()
+    return Totals(
+        lines=sum_lines(
+            (carrier, medium, trips, int(fare), int(extra)) for carrier, medium, trips, fare, extra in lines
+        ),
+        refused=_count(session, TapRow, city, day, TapRow.kind == KIND_REFUSED, TapRow.test.is_(False)),
+        unknown=priced.unknown,
+        unknown_minor=priced.unknown_minor,
+        exceptions=_count(session, TapException, city, day),
+        top_ups=top_ups,
+        top_ups_minor=int(top_ups_minor),
+    )
+
+
+def _count(session: Session, table: type[TapRow | TapException], city: str, day: str, *conditions: object) -> int:
+    query = select(func.count()).select_from(table).where(table.city == city, table.service_day == day)
+    for condition in conditions:
+        query = query.where(condition)  # type: ignore[arg-type]
+    return session.scalar(query) or 0
+
+
+def _newest(session: Session, city: str, day: str, version: int | None = None) -> Close | None:
+    query = select(Close).where(Close.city == city, Close.service_day == day)
+    if version is not None:
+        query = query.where(Close.version == version)
+    return session.scalar(query.order_by(Close.version.desc()).limit(1))
+
+
+def show_close(session: Session, city: str, day: str, version: int | None = None) -> CloseView | None:
+    """The newest version of a closed day, or the one asked for; nothing when it is not closed."""
+    close = _newest(session, city, day, version)
+    return None if close is None else _view(session, close)
+
+
+def list_closes(session: Session, city: str, limit: int = 400) -> list[CloseView]:
+    """The newest version of each closed day, newest day first; their entries are left out."""
+    newest = (
+        select(Close.service_day, func.max(Close.version).label("version"))
+        .where(Close.city == city)
+        .group_by(Close.service_day)
+        .subquery()
+    )
+    closes: Sequence[Close] = session.scalars(
+        select(Close)
+        .join(newest, (Close.service_day == newest.c.service_day) & (Close.version == newest.c.version))
+        .where(Close.city == city)
+        .order_by(Close.service_day.desc())
+        .limit(limit)
+    ).all()
+    return [_view(session, close, with_entries=False) for close in closes]
+
+
+def _view(session: Session, close: Close, *, with_entries: bool = True) -> CloseView:
+    totals = totals_from_json(close.totals_json)
+    before = _newest(session, close.city, close.service_day, close.version - 1) if close.version > 1 else None
+    old = totals_from_json(before.totals_json) if before else None
+    prefix = f"close/{close.city}/{close.service_day}/{close.version}/"
+    entries = entries_by_prefix(session, prefix) if with_entries else []
+    return CloseView(
+        city=close.city,
+        day=close.service_day,
+        version=close.version,
+        closed_at_ms=close.closed_at_ms,
+        closed_by=close.closed_by,
+        sha256=close.sha256,
+        totals=totals,
+        carriers=tuple(totals.carriers(carrier_names(session, close.city, _LANGUAGE))),
+        entries=tuple(
+            EntryView(
+                entry.entry_key,
+                entry.description,
+                tuple((posting.account, kind_of(posting.account), posting.amount_minor) for posting in entry.postings),
+            )
+            for entry in entries
+        ),
+        fares_difference_minor=totals.fares_minor - (old.fares_minor if old else 0),
+        rides_difference=totals.rides - (old.rides if old else 0),
+    )
+
+
+def carrier_names(session: Session, city: str, language: str) -> dict[str, str]:
+    """Names of a city's carriers by code."""
+    return {
+        carrier.code: json.loads(carrier.names_json).get(language, carrier.code)
+        for carrier in list_carriers(session, city)
+    }

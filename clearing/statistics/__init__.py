@@ -1,0 +1,1 @@
+"""Statistics: the cashless share, with its definitions."""

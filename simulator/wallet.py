@@ -1,0 +1,149 @@
+"""What riders hold: cards personalised and tickets issued with the city's keys, and how each is put before a validator.
+
+The simulation plays the bureau that personalises cards, so it is handed the keys that such a bureau is handed. Identities are
+derived from the rider's number: nobody's card number, telephone number or ticket is real.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol.cards.card_layout import Environment
+from protocol.tokens import LABEL_BANK, LABEL_TRANSIT, medium_token
+from simulator.bus import Turn
+from simulator.desfire_card import DesfireCard
+from simulator.emv_card import MASTERCARD_LIKE, VISA_LIKE, EmvCard
+from simulator.phone import PhoneTicket
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping
+
+    from simulator.bus import Bus
+    from simulator.riders import Boarding, Rider
+    from simulator.world import World
+
+_PURSE_MINOR = 300_000
+_EMPTY_PURSE_MINOR = 2_000
+_YEARS_5_S = 5 * 365 * 86_400
+_SCREENSHOT_AGE_S = 600
+_SCANNER_TRIES = 3
+
+
+def _luhn(digits: str) -> str:
+    total = 0
+    for index, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if index % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return digits + str(-total % 10)
+
+
+def bank_card_number(number: int) -> str:
+    """Return the card number of a rider's bank card: in a range that no scheme issues."""
+    return _luhn(f"999999{number:09d}")
+
+
+def msisdn(number: int) -> str:
+    """Return a rider's telephone number, in a range that is not given out."""
+    return f"+7000{number:07d}"
+
+
+class Wallet:
+    """One rider's medium for the whole day.
+
+    Attributes:
+        transit_card: the virtual transport card, if that is the medium.
+        token: of the medium where the back office must be told of it before the day, else None.
+        purse_minor: what was loaded onto the transport card.
+    """
+
+    def __init__(self, rider: Rider, city: int, keys: Mapping[str, bytes], world: World) -> None:
+        self.rider = rider
+        self._world = world
+        self.transit_card: DesfireCard | None = None
+        self.token: bytes | None = None
+        self.purse_minor = 0
+        self._emv: EmvCard | None = None
+        self._ticket: PhoneTicket | None = None
+        now_s = world.now_ms // 1000
+        if rider.medium == "transport_card":
+            self._issue_transit_card(city, keys, now_s + _YEARS_5_S)
+        elif rider.medium == "bank_card":
+            self._issue_bank_card(keys["token_key"])
+        elif rider.medium == "qr":
+            master = keys["qr_master"] if rider.trouble != "unknown" else bytes(32)
+            ticket_id = rider.number.to_bytes(8, "big")
+            self._ticket = PhoneTicket(ticket_id, city, rider.category, now_s + _YEARS_5_S, master)
+
+    def _issue_transit_card(self, city: int, keys: Mapping[str, bytes], expires_s: int) -> None:
+        rider = self.rider
+        number = b"JQ" + rider.number.to_bytes(6, "big")
+        self.purse_minor = _EMPTY_PURSE_MINOR if rider.trouble == "empty_purse" else _PURSE_MINOR
+        masters = keys if rider.trouble != "foreign" else dict.fromkeys(keys, bytes(16))
+        uid = b"\x04" + rider.number.to_bytes(6, "big")
+        environment = Environment(number, city, rider.category, expires_s)
+        self.transit_card = DesfireCard.personalise(uid, environment, self.purse_minor, masters)
+        self.token = medium_token(keys["token_key"], LABEL_TRANSIT, number)
+
+    def _issue_bank_card(self, token_key: bytes) -> None:
+        rider = self.rider
+        number = bank_card_number(rider.number)
+        scheme = VISA_LIKE if rider.number % 2 else MASTERCARD_LIKE
+        self._emv = EmvCard(b"\x08" + rider.number.to_bytes(3, "big"), number, "3012", scheme)
+        packed = bytes.fromhex(number + "F" * (20 - len(number)))
+        self.token = medium_token(token_key, LABEL_BANK, packed)
+
+    def turn(self, boarding: Boarding, chance: random.Random) -> Turn:
+        """Return the rider's turn at a validator."""
+        if self.rider.medium == "cash":
+            return Turn("cash", self.rider.category, _pay_cash)
+        if self._ticket is not None:
+            return Turn("qr", self.rider.category, self._show_ticket(self._ticket, boarding.mishap))
+        card = self.transit_card or self._emv
+        assert card is not None
+        return Turn(self.rider.medium, self.rider.category, _hold_card(card, boarding.mishap, chance))
+
+    def _show_ticket(self, ticket: PhoneTicket, mishap: str) -> Callable[[Bus, int], Callable[[], None]]:
+        def present(bus: Bus, attempt: int) -> Callable[[], None]:
+            now_s = self._world.now_ms // 1000
+            # Who shows a screenshot at first opens the app when it is refused.
+            moment_s = now_s - _SCREENSHOT_AGE_S if mishap == "screenshot" and attempt == 0 else now_s
+            for _ in range(_SCANNER_TRIES):
+                if bus.camera.look_at(ticket.text(moment_s), self._world.now_ms):
+                    break
+            return _nothing
+
+        return present
+
+
+def _nothing() -> None:
+    """Nothing has to be taken away."""
+
+
+def _pay_cash(bus: Bus, attempt: int) -> Callable[[], None]:
+    del attempt
+    bus.driver.say("cash")
+    return _nothing
+
+
+def _hold_card(
+    card: DesfireCard | EmvCard, mishap: str, chance: random.Random
+) -> Callable[[Bus, int], Callable[[], None]]:
+    def present(bus: Bus, attempt: int) -> Callable[[], None]:
+        now_ms = bus.world.now_ms
+        if mishap == "torn" and attempt == 0:
+            card.tear_at(chance.randrange(1, 9), carried_out=chance.random() < 0.5)
+        bus.chip.present(card, now_ms)
+        other = None
+        if mishap == "two_cards" and attempt == 0:
+            other = EmvCard(b"\x08\xff\xff\xff", bank_card_number(999_999_999), "3012")
+            bus.chip.present(other, now_ms)
+
+        def take_away() -> None:
+            bus.chip.remove(card)
+            if other is not None:
+                bus.chip.remove(other)
+
+        return take_away
+
+    return present

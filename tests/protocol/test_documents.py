@@ -1,0 +1,90 @@
+"""What goes down to the buses: fare tables and medium lists."""
+
+from __future__ import annotations
+
+from protocol import cbor
+from protocol.compat import sha256
+from protocol.errors import DocumentError
+from protocol.fare_table import FareTable, decode_fare_table, encode_fare_table
+from protocol.limits import DENY_LIST_ENTRIES_MAX, MESSAGE_BYTES_MAX
+from protocol.medium_list import LIST_DENY, MediumList, decode_list, encode_list, make_list
+from protocol.tap import MEDIUM_CASH, MEDIUM_TRANSPORT_CARD
+from tests.protocol.expect import refusal
+
+_FARES = {MEDIUM_TRANSPORT_CARD: {1: 12000, 5: 0}, MEDIUM_CASH: {1: 20000}}
+_TABLE = FareTable(4, 1000, 2000, 1, _FARES)
+
+
+def _tokens(count: int) -> list[bytes]:
+    return [sha256(str(number).encode())[:16] for number in range(count)]
+
+
+def test_a_fare_table_comes_back() -> None:
+    table = decode_fare_table(encode_fare_table(_TABLE))
+    assert (table.number, table.valid_from_s, table.expires_s, table.city) == (4, 1000, 2000, 1)
+    assert table.fares == _FARES
+
+
+def test_a_fare_is_found_or_there_is_none() -> None:
+    assert _TABLE.fare_minor(MEDIUM_TRANSPORT_CARD, 1) == 12000
+    assert _TABLE.fare_minor(MEDIUM_TRANSPORT_CARD, 5) == 0
+    assert _TABLE.fare_minor(MEDIUM_CASH, 5) is None
+    assert _TABLE.fare_minor(2, 1) is None
+
+
+def test_a_fare_table_is_valid_from_its_first_second_until_it_expires() -> None:
+    assert [_TABLE.is_valid_at(second) for second in (999, 1000, 1999, 2000)] == [False, True, True, False]
+
+
+def test_what_is_no_fare_table_is_refused() -> None:
+    whole = cbor.decode(encode_fare_table(_TABLE))
+    for key, value in (
+        (0, 0),
+        (0, True),
+        (1, 1 << 32),
+        (4, -1),
+        (5, []),
+        (5, {1: 12000}),
+        (5, {1: {1: -1}}),
+        (5, {1: {1: True}}),
+        (5, {1: {-1: 1}}),
+        (6, 0),
+    ):
+        changed = dict(whole)
+        changed[key] = value
+        assert refusal(DocumentError, decode_fare_table, cbor.encode(changed))
+    assert refusal(DocumentError, decode_fare_table, b"")
+
+
+def test_a_list_holds_its_tokens_and_no_others() -> None:
+    tokens = _tokens(50)
+    listed = decode_list(encode_list(make_list(LIST_DENY, 7, 2000, tokens[:40] + tokens[:3])))
+    assert (listed.kind, listed.number, listed.expires_s, len(listed)) == (LIST_DENY, 7, 2000, 40)
+    assert [listed.holds(token) for token in tokens] == [True] * 40 + [False] * 10
+    assert not listed.holds(bytes(16))
+    assert not listed.holds(b"\xff" * 16)
+
+
+def test_an_empty_list_holds_nothing() -> None:
+    assert not decode_list(encode_list(make_list(LIST_DENY, 7, 2000, []))).holds(bytes(16))
+
+
+def test_the_longest_list_fits_one_message_and_a_validator() -> None:
+    tokens = bytearray(DENY_LIST_ENTRIES_MAX * 16)
+    for index in range(DENY_LIST_ENTRIES_MAX):
+        tokens[index * 16 : index * 16 + 2] = (index + 1).to_bytes(2, "big")
+    payload = encode_list(MediumList(LIST_DENY, 1, 2000, bytes(tokens)))
+    assert len(payload) < MESSAGE_BYTES_MAX - 256
+    listed = decode_list(payload)
+    assert len(listed) == DENY_LIST_ENTRIES_MAX
+    assert listed.holds((DENY_LIST_ENTRIES_MAX).to_bytes(2, "big") + bytes(14))
+    assert not listed.holds((DENY_LIST_ENTRIES_MAX + 1).to_bytes(2, "big") + bytes(14))
+
+
+def test_what_is_no_list_is_refused() -> None:
+    whole = cbor.decode(encode_list(make_list(LIST_DENY, 7, 2000, _tokens(2))))
+    low, high = whole[5][:16], whole[5][16:]
+    for key, value in ((0, 2), (4, 3), (5, high + low), (5, low + low), (5, low), (5, "x" * 32), (6, 0)):
+        changed = dict(whole)
+        changed[key] = value
+        assert refusal(DocumentError, decode_list, cbor.encode(changed))

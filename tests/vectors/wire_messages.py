@@ -1,0 +1,218 @@
+"""One message of each kind, built from fixed keys and numbers: what `generate` writes down, and both Pythons must build again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol import ack, cbor, enrolment, tap
+from protocol.batch import Batch, encode_batch, genesis_head, next_head
+from protocol.compat import sha256
+from protocol.cose import (
+    TYP_ACK,
+    TYP_BATCH,
+    TYP_ENROLLED,
+    TYP_ENROLMENT,
+    TYP_FARE_TABLE,
+    TYP_LIST,
+    ec2_key,
+    key_thumbprint,
+    sign1,
+)
+from protocol.decisions import DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_DENIED
+from protocol.fare_table import FareTable, encode_fare_table
+from protocol.keywrap import wrap
+from protocol.medium_list import LIST_DENY, encode_list, make_list
+from protocol.p256 import P256Signer, public_key
+from protocol.tap import Tap
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from protocol.cmac import Aes
+
+AUDIENCE = "almaty"
+DEVICE = bytes(range(16))
+EPOCH = 1
+NONCE = bytes(range(8))
+NOW_S = 1715742000
+DEVICE_PRIVATE = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
+SERVICE_PRIVATE = 0x0F56DB78CA460B055C500064824BED999A25AAF48EBB519AC201537B85479813
+
+
+def make_key(private: int) -> dict[int, int | bytes]:
+    """Return the COSE_Key of a private scalar."""
+    x, y = public_key(private)
+    return ec2_key(x.to_bytes(32, "big"), y.to_bytes(32, "big"))
+
+
+def make_signer(private: int) -> P256Signer:
+    return P256Signer(key_thumbprint(make_key(private)), private)
+
+
+def make_invitation() -> enrolment.Invitation:
+    return enrolment.Invitation(b"invite 1", b"a secret of 16 B", make_signer(SERVICE_PRIVATE).kid)
+
+
+def make_records() -> dict[str, bytes]:
+    """Return records that follow on from 1, one of each shape."""
+    token = sha256(b"token of a card")[:16]
+    bank_token = sha256(b"token of a bank card")[:16]
+    card: dict[str, Any] = {"medium": tap.MEDIUM_TRANSPORT_CARD, "token_key_version": 1, "token": token}
+    place = {"line": 12, "trip": 7, "stop": 3, "fare_table": 4, "deny_list": 9}
+    fields: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("boot", {"kind": tap.KIND_BOOT}),
+        (
+            "intent",
+            {"kind": tap.KIND_INTENT, "counter": 41, "product": 1, "fare_minor": 12000, "category": 1, "decision": 0}
+            | card
+            | place,
+        ),
+        (
+            "outcome",
+            {
+                "kind": tap.KIND_OUTCOME,
+                "reference": 2,
+                "decision": DECISION_COMMITTED,
+                "counter": 42,
+                "evidence": bytes.fromhex("94b2f1a60c5d8e37"),
+                "balance_minor": 488000,
+            }
+            | card,
+        ),
+        (
+            "cash",
+            {
+                "kind": tap.KIND_SINGLE,
+                "medium": tap.MEDIUM_CASH,
+                "fare_minor": 20000,
+                "category": 1,
+                "decision": DECISION_ACCEPTED,
+            },
+        ),
+        (
+            "refused",
+            {
+                "kind": tap.KIND_REFUSED,
+                "medium": tap.MEDIUM_BANK_CARD,
+                "token_key_version": 1,
+                "token": bank_token,
+                "decision": DECISION_DENIED,
+                "position": [4323895, 7688970],
+            },
+        ),
+        (
+            "test-tap",
+            {"kind": tap.KIND_SINGLE, "medium": tap.MEDIUM_OTHER, "reference": True, "extensions": {0: b"\x01"}},
+        ),
+        ("lost-range", {"kind": tap.KIND_LOST_RANGE, "reference": [7, 9]}),
+    )
+    records = {}
+    for index, (name, special) in enumerate(fields):
+        common = {
+            "sequence": index + 1,
+            "tapped_at_s": NOW_S + index,
+            "clock_quality": tap.CLOCK_SYNCHRONISED,
+            "uptime_ms": 60000 + index,
+            "boot": 3,
+        }
+        records[name] = tap.encode_tap(Tap(**(common | special)))
+    return records
+
+
+def make_batch(names: list[str]) -> Batch:
+    """Return the batch of the first of `make_records`."""
+    records = make_records()
+    chosen = [records[name] for name in names]
+    before = after = genesis_head(DEVICE, EPOCH)
+    for record in chosen:
+        after = next_head(after, record)
+    return Batch(
+        device=DEVICE,
+        epoch=EPOCH,
+        first_sequence=1,
+        records=chosen,
+        head_before=before,
+        head_after=after,
+        nonce=NONCE,
+        device_time_s=NOW_S + 60,
+        clock_quality=tap.CLOCK_SYNCHRONISED,
+        firmware=1,
+        flash=(8000, 1, 0, 2) if chosen else None,
+    )
+
+
+def _last_sequence(batch: Batch) -> int:
+    return tap.last_sequence(tap.decode_tap(batch.records[-1]))
+
+
+def make_ack(batch: Batch) -> ack.Ack:
+    return ack.Ack(
+        device=DEVICE,
+        epoch=EPOCH,
+        sequence=_last_sequence(batch),
+        head=batch.head_after,
+        nonce=NONCE,
+        server_time_s=NOW_S + 61,
+        server_time_ms=250,
+        status=ack.STATUS_OK,
+        retry_after_s=5,
+        records_max=128,
+        wanted={ack.WANTED_FARE_TABLE: 4, ack.WANTED_DENY_LIST: 10},
+    )
+
+
+def make_key_bundle() -> enrolment.KeyBundle:
+    days = {19857 + day: sha256(b"day %d" % day) for day in range(3)}
+    return enrolment.KeyBundle(sha256(b"read")[:16], sha256(b"debit")[:16], sha256(b"token"), days, 1)
+
+
+def make_request() -> enrolment.EnrolmentRequest:
+    key = make_key(DEVICE_PRIVATE)
+    invitation = make_invitation()
+    return enrolment.EnrolmentRequest(DEVICE, invitation.code_id, key, 2, invitation.proof(DEVICE, cbor.encode(key)))
+
+
+def make_enrolled(aes: Aes) -> enrolment.Enrolled:
+    return enrolment.Enrolled(
+        device=DEVICE,
+        epoch=EPOCH,
+        ack_key=make_key(SERVICE_PRIVATE),
+        document_key=make_key(SERVICE_PRIVATE - 1),
+        audience=AUDIENCE,
+        wrapped_keys=wrap(aes, make_invitation().key_encryption_key(), make_key_bundle().encode()),
+        line=12,
+        vehicle="A-101",
+        city=1,
+        server_time_s=NOW_S,
+    )
+
+
+def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
+    """Return the payload of each signed message, with its typ, its audience and who signs it."""
+    device, service = make_signer(DEVICE_PRIVATE), make_signer(SERVICE_PRIVATE)
+    document = make_signer(SERVICE_PRIVATE - 1)
+    batch = make_batch(["boot", "intent", "outcome", "cash", "refused", "test-tap", "lost-range"])
+    fares = FareTable(4, NOW_S - 3600, NOW_S + 86400, 1, {1: {1: 12000, 2: 6000, 5: 0}, 6: {1: 20000}})
+    tokens = [sha256(b"denied %d" % number)[:16] for number in range(3)]
+    return {
+        "enrolment": (enrolment.encode_request(make_request()), TYP_ENROLMENT, "", device),
+        "enrolled": (enrolment.encode_enrolled(make_enrolled(aes)), TYP_ENROLLED, AUDIENCE, service),
+        "batch": (encode_batch(batch), TYP_BATCH, AUDIENCE, device),
+        "heartbeat": (encode_batch(make_batch([])), TYP_BATCH, AUDIENCE, device),
+        "ack": (ack.encode_ack(make_ack(batch)), TYP_ACK, AUDIENCE, service),
+        "fare-table": (encode_fare_table(fares), TYP_FARE_TABLE, AUDIENCE, document),
+        "list": (encode_list(make_list(LIST_DENY, 10, NOW_S + 86400, tokens)), TYP_LIST, AUDIENCE, document),
+    }
+
+
+def make_all(aes: Aes) -> dict[str, dict[str, str]]:
+    """Return everything, as it stands in `wire.json`."""
+    written = {"invitation": {"text": enrolment.print_invitation(make_invitation())}}
+    for name, record in make_records().items():
+        written["record " + name] = {"record": record.hex()}
+    for name, (payload, typ, audience, signer) in make_payloads(aes).items():
+        message = sign1(payload, typ, audience, signer)
+        written[name] = {"typ": typ, "audience": audience, "payload": payload.hex(), "message": message.hex()}
+    written["error"] = {"payload": ack.encode_error(ack.ErrorAnswer(ack.STATUS_BUSY, 30)).hex()}
+    written["key bundle"] = {"plain": make_key_bundle().encode().hex()}
+    return written
