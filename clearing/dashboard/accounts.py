@@ -1,0 +1,70 @@
+"""Entries of a close as the rows of a table: each posting in a debit or a credit column, and the sums that show the balance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clearing.settlement.service import EntryView
+
+
+@dataclass(frozen=True)
+class PostingRow:
+    """One leg.
+
+    Attributes:
+        name: the last word of the text key `account.…`.
+        carrier: name, when the account is one carrier's.
+        debit_minor, credit_minor: one of them; the other is absent.
+    """
+
+    account: str
+    name: str
+    carrier: str | None
+    debit_minor: int | None
+    credit_minor: int | None
+
+
+@dataclass(frozen=True)
+class EntryRows:
+    """A balanced set of postings.
+
+    Attributes:
+        carrier, medium: of the rides that it books; absent when it books none (top-ups).
+    """
+
+    entry_key: str
+    carrier: str | None
+    medium: str | None
+    postings: tuple[PostingRow, ...]
+
+    @property
+    def debit_minor(self) -> int:
+        return sum(row.debit_minor or 0 for row in self.postings)
+
+    @property
+    def credit_minor(self) -> int:
+        return sum(row.credit_minor or 0 for row in self.postings)
+
+
+def entry_rows(entry: EntryView, carriers: Mapping[str, str]) -> EntryRows:
+    """Lay out an entry; its key is `close/CITY/DAY/VERSION/` and then `CARRIER/MEDIUM` or `top-ups`."""
+    carrier, _, medium = entry.entry_key.split("/", 4)[-1].partition("/")
+    return EntryRows(
+        entry.entry_key,
+        carriers.get(carrier, carrier) if medium else None,
+        medium or None,
+        tuple(_row(account, amount_minor, carriers) for account, _, amount_minor in entry.postings),
+    )
+
+
+def _row(account: str, amount_minor: int, carriers: Mapping[str, str]) -> PostingRow:
+    _, name, _, *holder = account.split(":")
+    whose = holder[0] if holder else ""
+    return PostingRow(
+        account,
+        f"{name}_{whose}".replace("-", "_") if name == "receivable" else name,
+        carriers.get(whose),
+        amount_minor if amount_minor >= 0 else None,
+        -amount_minor if amount_minor < 0 else None,
+    )

@@ -1,0 +1,180 @@
+"""The pages: a city's day so far, its closed days, its cashless share. Each asks the services and hands on what they say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BeforeValidator
+from sqlalchemy.orm import Session
+from starlette.staticfiles import StaticFiles
+
+from clearing.access.permission import open_to, require
+from clearing.access.roles import Caller
+from clearing.dashboard.accounts import entry_rows
+from clearing.dashboard.rendering import language_of, render
+from clearing.endpoint import ClockOf, DatabaseOf, Day, NotFoundError
+from clearing.ingest.service import today_counts
+from clearing.network.models import City
+from clearing.network.service import list_cities
+from clearing.network.service_day import service_day
+from clearing.pricing.shares import DEFINITION_REVENUE, DEFINITION_TRIPS, share_of
+from clearing.settlement.service import carrier_names, list_closes, show_close
+from clearing.statistics.service import cashless_shares, last_day_with_rides, medium_totals
+from protocol.decisions import DECISION_NAMES
+
+router = APIRouter(default_response_class=HTMLResponse)
+
+REFRESH_S = 30
+_PERIOD = timedelta(days=29)
+
+Reader = Annotated[Caller, Depends(require("page.read"))]
+# A form sends an empty text for what was not chosen.
+AskedDay = Annotated[Day | None, BeforeValidator(lambda text: text or None)]
+Version = Annotated[int | None, Query(ge=1, le=1_000_000)]
+_static = StaticFiles(directory=Path(__file__).parent / "static")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The city that a page is about.
+
+    Attributes:
+        name: in the reader's language.
+        query: what a link to another page about it must carry; empty when it is this reader's first city anyway.
+        others: further cities that the reader may look at: query and name.
+    """
+
+    code: str
+    name: str
+    zone: str
+    query: str
+    others: tuple[tuple[str, str], ...]
+
+
+def _place(request: Request, session: Session, caller: Caller, asked: str | None) -> Place:
+    cities = {city.code: city for city in list_cities(session) if caller.may("page.read", city.code)}
+    city = cities.get(asked) if asked else next(iter(cities.values()), None)
+    if city is None:
+        raise NotFoundError(
+            f"there is no city {asked or ''}".rstrip(), "load its package: jolaqy db migrate --city CODE"
+        )
+    first = next(iter(cities))
+
+    def query(code: str) -> str:
+        return "" if code == first else f"?city={code}"
+
+    others = tuple((f"?city={other.code}", _name(other, request)) for other in cities.values() if other is not city)
+    return Place(city.code, _name(city, request), city.zone, query(city.code), others)
+
+
+def _name(city: City, request: Request) -> str:
+    return str(json.loads(city.names_json).get(language_of(request), city.code))
+
+
+@router.get("/")
+def today_page(
+    request: Request,
+    caller: Reader,
+    database: DatabaseOf,
+    clock: ClockOf,
+    city: str | None = None,
+    day: AskedDay = None,
+) -> HTMLResponse:
+    now_ms = clock.now_ms()
+    with database.reading() as session:
+        place = _place(request, session, caller, city)
+        today = service_day(place.zone, now_ms // 1000)
+        shown = day or last_day_with_rides(session, place.code, today) or today
+        media = medium_totals(session, place.code, shown)
+        return render(
+            request,
+            "today.html",
+            section="today",
+            place=place,
+            today=today,
+            day=shown,
+            fallen_back=day is None and shown != today,
+            now_ms=now_ms,
+            refresh_s=REFRESH_S,
+            counts=today_counts(session, place.code, shown, now_ms),
+            decision_names=DECISION_NAMES,
+            media=media,
+            share=share_of(media),
+            close=show_close(session, place.code, shown),
+        )
+
+
+@router.get("/closes")
+def closes_page(request: Request, caller: Reader, database: DatabaseOf, city: str | None = None) -> HTMLResponse:
+    with database.reading() as session:
+        place = _place(request, session, caller, city)
+        closes = list_closes(session, place.code)
+    return render(request, "closes.html", section="closes", place=place, closes=closes)
+
+
+@router.get("/closes/{city}/{day}")
+def close_page(
+    request: Request, caller: Reader, database: DatabaseOf, city: str, day: Day, version: Version = None
+) -> HTMLResponse:
+    with database.reading() as session:
+        place = _place(request, session, caller, city)
+        close = show_close(session, city, day, version)
+        newest = show_close(session, city, day)
+        if close is None or newest is None:
+            raise NotFoundError(f"{day} is not closed in {city}", "close it first")
+        names = carrier_names(session, city, language_of(request))
+    return render(
+        request,
+        "close.html",
+        section="closes",
+        place=place,
+        close=close,
+        newest_version=newest.version,
+        share=share_of(close.totals.media),
+        carriers=close.totals.carriers(names),
+        entries=[entry_rows(entry, names) for entry in close.entries],
+    )
+
+
+@router.get("/share")
+def share_page(
+    request: Request,
+    caller: Reader,
+    database: DatabaseOf,
+    clock: ClockOf,
+    city: str | None = None,
+    first_day: Annotated[AskedDay, Query(alias="from")] = None,
+    last_day: Annotated[AskedDay, Query(alias="to")] = None,
+) -> HTMLResponse:
+    """The 30 days up to the last one with rides, or a period."""
+    with database.reading() as session:
+        place = _place(request, session, caller, city)
+        today = service_day(place.zone, clock.now_ms() // 1000)
+        last = last_day or last_day_with_rides(session, place.code, today) or today
+        first = first_day or (date.fromisoformat(last) - _PERIOD).isoformat()
+        shares = cashless_shares(session, place.code, first, last)
+    return render(
+        request,
+        "share.html",
+        section="share",
+        place=place,
+        first=first,
+        last=last,
+        shares=shares,
+        definition_trips=DEFINITION_TRIPS,
+        definition_revenue=DEFINITION_REVENUE,
+    )
+
+
+@router.get("/static/{path:path}", dependencies=[Depends(open_to("the same for everybody, and public"))])
+async def read_static(request: Request, path: str) -> Response:
+    """Scripts, styles and pictures of the pages, as files; a browser asks each time whether they have changed."""
+    answer = await _static.get_response(path, request.scope)
+    answer.headers["cache-control"] = "no-cache"
+    return answer
