@@ -1,7 +1,7 @@
 """The service as an ASGI application: wires the features together, and nothing else.
 
 Every request is bounded in size before it is read, must name a host that the service answers to, and every error of the
-JSON interface has one shape.
+JSON interface has one shape (a person with a browser sees a page instead).
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clearing.clock import Clock
 from clearing.cose_response import COSE, hint
+from clearing.dashboard.rendering import error_page, wants_page
 from clearing.database import Database
 from clearing.endpoint import RefusedError
 from clearing.fleet.keys import open_keys
@@ -124,24 +126,40 @@ def _include_features(app: FastAPI) -> None:
         app.include_router(module.router)
 
 
+def _answer(request: Request, error: RefusedError) -> Response:
+    """A refusal: JSON for programs, a page for people."""
+    return error_page(request, error.status) if wants_page(request) else JSONResponse(error.body(), error.status)
+
+
 def _answer_errors_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
-    async def refused(_request: Request, error: RefusedError) -> JSONResponse:
-        return JSONResponse(error.body(), error.status)
+    async def refused(request: Request, error: RefusedError) -> Response:
+        return _answer(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         # Where and why, never the value: it may be a telephone number or a token.
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        return JSONResponse(RefusedError(422, "invalid", faults, "correct the request").body(), 422)
+        return _answer(request, RefusedError(422, "invalid", faults, "correct the request"))
 
     @app.exception_handler(HTTPException)
-    async def unroutable(_request: Request, error: HTTPException) -> JSONResponse:
+    async def unroutable(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
-        return JSONResponse(RefusedError(error.status_code, code, str(error.detail)).body(), error.status_code)
+        return _answer(request, RefusedError(error.status_code, code, str(error.detail)))
+
+    @app.exception_handler(DataError)
+    async def unstorable(request: Request, _error: DataError) -> Response:
+        # PostgreSQL takes no NUL in a text, for one.
+        return _answer(request, RefusedError(422, "invalid", "a value cannot be stored", "correct the request"))
+
+    @app.exception_handler(OperationalError)
+    async def busy(request: Request, error: OperationalError) -> Response:
+        _log.error("%s %s: the database refused", request.method, request.url.path, exc_info=error)
+        return _answer(
+            request, RefusedError(503, "busy", "the database did not answer in time", "try again in a minute")
+        )
 
     @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
+    async def failed(request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        body = RefusedError(500, "internal", "the service failed", "look at its log").body()
-        return JSONResponse(body, 500)
+        return _answer(request, RefusedError(500, "internal", "the service failed", "look at its log"))

@@ -6,16 +6,18 @@ A command prints its result on standard output and everything else on standard e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from clearing.clock import Clock, open_clock
+from clearing.clock import Clock, open_clock, parse_day
 from clearing.database import Database
 from clearing.endpoint import ConflictError, NotFoundError, RefusedError
 from clearing.settings import Settings, read_settings
@@ -32,21 +34,30 @@ AsOfOption = Annotated[
 ]
 CityOption = Annotated[str, typer.Option("--city", help="City, by its code.")]
 
+_NUMBER = re.compile(r"(-?[0-9]+(\.[0-9]+)?)?")
 _errors = Console(stderr=True, soft_wrap=True)
 _output = Console(soft_wrap=True)
 
 
 def fail(message: str, remedy: str = "", exit_code: int = EXIT_ERROR) -> NoReturn:
     """End the command: say what is wrong and what to do about it."""
-    _errors.print(f"[bold red]error:[/] {message}", highlight=False)
+    _errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False)
     if remedy:
-        _errors.print(f"[dim]{remedy}[/]", highlight=False)
+        _errors.print(f"[dim]{escape(remedy)}[/]", highlight=False)
     raise typer.Exit(exit_code)
 
 
 def note(message: str) -> None:
     """Say something on the side, on standard error."""
-    _errors.print(message, highlight=False)
+    _errors.print(message, highlight=False, markup=False)
+
+
+def day_argument(text: str, name: str = "DAY") -> str:
+    """The service day of an argument or option, or the end of the command."""
+    try:
+        return parse_day(text)
+    except ValueError as error:
+        fail(f"{name} is not a day: {text}", str(error), EXIT_USAGE)
 
 
 def print_json(value: object) -> None:
@@ -56,21 +67,17 @@ def print_json(value: object) -> None:
 
 def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; numbers stand to the right."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for index, column in enumerate(columns):
-        numbers = bool(rows) and all(isinstance(row[index], int) for row in rows)
+        numbers = all(_NUMBER.fullmatch(_cell(row[index])) for row in rows)
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(escape(_cell(cell)) for cell in row))
     _output.print(table)
 
 
-def print_result(as_json: bool, value: Mapping[str, Any], show: Callable[[], None]) -> None:
-    """Print a result as JSON, or let `show` print it for people."""
-    if as_json:
-        print_json(value)
-    else:
-        show()
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 class Office:
@@ -104,9 +111,15 @@ def open_office(as_of: str = "") -> Iterator[Office]:
     except RefusedError as error:
         fail(error.message, error.remedy)
     except (OperationalError, ProgrammingError) as error:
-        fail(f"the database refused: {_first_line(error)}", "run: jolaqy db migrate")
+        fail(f"the database refused: {_first_line(error)}", _remedy(error))
     finally:
         database.close()
+
+
+def _remedy(error: DBAPIError) -> str:
+    if isinstance(error, ProgrammingError) or "no such" in _first_line(error):
+        return "it lacks tables or is of an older version: run jolaqy db migrate"
+    return "see that it runs, that JOLAQY_DATABASE_URL names it, and that nobody holds it; then try again"
 
 
 def _first_line(error: DBAPIError) -> str:

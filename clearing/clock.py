@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 import struct
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +58,21 @@ def parse_moment(text: str) -> int:
     """
     moment = datetime.fromisoformat(text)
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def parse_day(text: str) -> str:
+    """A day of this century, as `2024-05-15`.
+
+    Raises:
+        ValueError: it is none; the message does not repeat it.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text or not 2000 <= day.year <= 2099:
+        raise ValueError("a day is written as 2024-05-15")
+    return text
 
 
 def open_clock(clock_file: Path | None = None, as_of: str | None = None) -> Clock:

@@ -51,7 +51,10 @@ def migrate_command(
     as_json: JsonOption = False,
     as_of: AsOfOption = "",
 ) -> None:
-    """Bring the database to the newest schema and load city packages. Doing it again changes nothing."""
+    """Bring the database to the newest schema and load city packages. Doing it again changes nothing.
+
+    Example: jolaqy db migrate --city almaty
+    """
     cities = city or [_DEFAULT_CITY]
     unknown = sorted(set(cities) - set(known_cities()))
     if unknown:
@@ -68,7 +71,10 @@ def migrate_command(
 
 @db.command("status")
 def status_command(as_json: JsonOption = False) -> None:
-    """Say which schema the database has."""
+    """Say which schema the database has.
+
+    Example: jolaqy db status
+    """
     with open_office() as office:
         status = {"revision": current_revision(office.database), "newest": newest_revision()}
     if as_json:
@@ -83,7 +89,10 @@ def serve(
     allow_host: Annotated[list[str] | None, typer.Option(help="A further name the service answers to.")] = None,
     clock_file: Annotated[Path | None, typer.Option(help="Read the time from this file (for a simulation).")] = None,
 ) -> None:
-    """Serve the back office. A fresh database is prepared first."""
+    """Serve the back office. A fresh database is prepared first.
+
+    Example: jolaqy serve --port 8000
+    """
     settings = read_settings()
     try:
         clock = open_clock(clock_file)
@@ -95,6 +104,8 @@ def serve(
     _prepare_or_fail(settings, clock)
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # Accepted connections inherit it; asyncio sets it only on sockets that say they are TCP, which this one does not.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         fail(f"cannot listen on {host}:{port}: {error.strerror}", "choose another port, or 0 for a free one")
     _run(uvicorn.Config(create_app(settings, clock), http="httptools", log_level="warning", lifespan="on"), listener)

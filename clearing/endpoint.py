@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
+from pydantic import AfterValidator
 
-from clearing.clock import Clock
+from clearing.clock import Clock, parse_day
 from clearing.database import Database
 from clearing.settings import Settings
 
@@ -78,3 +79,5 @@ def settings_of(request: Request) -> Settings:
 DatabaseOf = Annotated[Database, Depends(database_of)]
 ClockOf = Annotated[Clock, Depends(clock_of)]
 SettingsOf = Annotated[Settings, Depends(settings_of)]
+# A service day in a path, a query or a body.
+Day = Annotated[str, AfterValidator(parse_day)]

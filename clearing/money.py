@@ -51,6 +51,11 @@ def split_minor(amount_minor: int, weights: Sequence[int]) -> list[int]:
     return [sign * part for part in parts]
 
 
+def as_number(percentage: Decimal | None) -> float | None:
+    """A percentage for JSON, which knows no decimals."""
+    return None if percentage is None else float(percentage)
+
+
 def percent(part: int, whole: int) -> Decimal | None:
     """Part of whole in per cent, two decimals, half to even; absent when there is no whole."""
     if whole == 0:

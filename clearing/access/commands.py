@@ -26,7 +26,10 @@ def issue(
     as_json: JsonOption = False,
     as_of: AsOfOption = "",
 ) -> None:
-    """Make a principal and print its token, once. The same name again replaces the token."""
+    """Make a principal and print its token, once. The same name again replaces the token.
+
+    Example: jolaqy token issue kcell --role aggregator --city almaty
+    """
     scopes = [Scope(each, city or None, carrier or None) for each in role]
     with open_office(as_of) as office:
         with office.database.writing() as session:
@@ -40,7 +43,10 @@ def issue(
 
 @audit.command("check")
 def check(as_json: JsonOption = False) -> None:
-    """Check the hash chain of the audit log from its beginning."""
+    """Check the hash chain of the audit log from its beginning; exit code 4 when it is broken.
+
+    Example: jolaqy audit check
+    """
     with open_office() as office, office.database.reading() as session:
         faults = audit_faults(session)
     if as_json:

@@ -26,7 +26,7 @@ from clearing.network.service_day import service_day
 from clearing.pricing.shares import DEFINITION_REVENUE, DEFINITION_TRIPS, share_of
 from clearing.settlement.service import carrier_names, list_closes, show_close
 from clearing.statistics.service import cashless_shares, last_day_with_rides, medium_totals
-from protocol.decisions import DECISION_NAMES
+from protocol.decision_names import DECISION_NAMES
 
 router = APIRouter(default_response_class=HTMLResponse)
 

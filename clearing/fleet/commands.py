@@ -41,7 +41,10 @@ def invite_command(
     as_json: JsonOption = False,
     as_of: AsOfOption = "",
 ) -> None:
-    """Print a one-time code with which a validator enrols."""
+    """Print a one-time code with which a validator enrols.
+
+    Example: jolaqy validator invite --vehicle A-101
+    """
     with open_office(as_of) as office:
         try:
             keys = open_keys(office.settings.keys_path)
@@ -59,7 +62,10 @@ def invite_command(
 
 @validators.command("list")
 def list_command(city: Annotated[str, typer.Option(help="Only this city.")] = "", as_json: JsonOption = False) -> None:
-    """List the validators and when they were last heard of."""
+    """List the validators and when they were last heard of.
+
+    Example: jolaqy validator list --city almaty
+    """
     with open_office() as office, office.database.reading() as session:
         found = list_validators(session, frozenset({city}) if city else None)
     if as_json:
@@ -91,7 +97,10 @@ def revoke_command(
     as_json: JsonOption = False,
     as_of: AsOfOption = "",
 ) -> None:
-    """Trust nothing more that a validator signs."""
+    """Trust nothing more that a validator signs.
+
+    Example: jolaqy validator revoke 00112233445566778899aabbccddeeff
+    """
     with open_office(as_of) as office:
         caller = _caller(office)
         with office.database.writing() as session:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
+from clearing.checkpoint import COMMITTED, RECEIVED, SIGNED, STORED, VERIFIED, checkpoint
 from clearing.clock import Clock
 from clearing.database import Database
 from clearing.fleet.keys import KeyStore
@@ -68,6 +69,7 @@ class Receiver:
         """Store a message and answer it."""
         if len(message) > MESSAGE_BYTES_MAX:
             return Answer(STATUS_TOO_LARGE)
+        checkpoint(RECEIVED)
         try:
             with self._database.reading() as session:
                 sender = identify(session, message, TYP_BATCH)
@@ -75,6 +77,7 @@ class Receiver:
             return Answer(error.status)
         except OperationalError:
             return Answer(STATUS_BUSY, retry_after_s=RETRY_WHEN_BUSY_S)
+        checkpoint(VERIFIED)
         try:
             batch = decode_batch(sender.payload)
         except BatchError:
@@ -90,7 +93,10 @@ class Receiver:
     def store(self, message: bytes, run: Run) -> Receipt:
         """Store a batch whose signature held; when this returns, it is durable."""
         with self._database.writing() as session:
-            return store_batch(session, message, run, self._clock.now_ms())
+            receipt = store_batch(session, message, run, self._clock.now_ms())
+            checkpoint(STORED)
+        checkpoint(COMMITTED)
+        return receipt
 
     def acknowledge(self, receipt: Receipt, retry_after_s: int | None = None) -> Answer:
         """Sign what is durable."""
@@ -108,7 +114,9 @@ class Receiver:
             records_max=BATCH_RECORDS_MAX,
             wanted=receipt.wanted or None,
         )
-        return Answer(receipt.status, sign1(encode_ack(ack), TYP_ACK, receipt.city, self._keys.ack))
+        body = sign1(encode_ack(ack), TYP_ACK, receipt.city, self._keys.ack)
+        checkpoint(SIGNED)
+        return Answer(receipt.status, body)
 
 
 def _unchanged(sender: Sender, status: int, nonce: bytes) -> Receipt:

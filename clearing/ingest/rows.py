@@ -75,7 +75,9 @@ def _tap_row(validator: Validator, zone: str, placed: Placed, now_ms: int) -> di
     received_s = now_ms // 1000
     tap = placed.tap
     fields = _NOTHING_READ | {"tapped_at_s": received_s} if tap is None else _fields(tap)
-    counted_at_s = tap.tapped_at_s if tap is not None and clock_is_usable(tap, received_s) else received_s
+    counted_at_s = received_s
+    if tap is not None and clock_is_usable(tap.clock_quality, tap.tapped_at_s, received_s):
+        counted_at_s = tap.tapped_at_s
     return {
         "device_id": validator.device_id,
         "epoch": validator.epoch,

@@ -13,7 +13,12 @@ from clearing.fleet.service import REVOKED
 from clearing.ingest.models import TapException, TapRow
 from clearing.network.service import city_of
 from clearing.network.service_day import day_start_s
-from protocol.decisions import DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_FREE_RIDE_JOURNAL_FULL
+from protocol.decisions import (
+    DECISION_ACCEPTED,
+    DECISION_COMMITTED,
+    DECISION_FREE_RIDE_JOURNAL_FULL,
+    DECISION_NOT_COMMITTED,
+)
 from protocol.tap import KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE
 
 _RIDES = (DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_FREE_RIDE_JOURNAL_FULL)
@@ -31,7 +36,6 @@ class TodayCounts:
         validators_silent: of those, how many sent nothing during the last hour.
         last_sync_ms: last message of any of them, our clock; absent when there was none.
         taps_by_decision: single taps, refusals and outcomes of debits, by decision code.
-        accepted, refused: taps that let a rider ride, and those that did not.
         open_exceptions: of this day, not yet resolved.
     """
 
@@ -40,9 +44,31 @@ class TodayCounts:
     validators_silent: int
     last_sync_ms: int | None
     taps_by_decision: dict[int, int]
-    accepted: int
-    refused: int
     open_exceptions: int
+
+    @property
+    def accepted(self) -> int:
+        """Taps that let a rider ride."""
+        return sum(self.accepted_by_decision.values())
+
+    @property
+    def refused(self) -> int:
+        """Taps that did not."""
+        return sum(self.refused_by_decision.values())
+
+    @property
+    def accepted_by_decision(self) -> dict[int, int]:
+        """Those of `taps_by_decision` that let a rider ride."""
+        return {decision: count for decision, count in self.taps_by_decision.items() if decision in _RIDES}
+
+    @property
+    def refused_by_decision(self) -> dict[int, int]:
+        """Those that did not. A debit found out later not to have been made was counted when it was torn."""
+        return {
+            decision: count
+            for decision, count in self.taps_by_decision.items()
+            if decision not in _RIDES and decision != DECISION_NOT_COMMITTED
+        }
 
 
 def today_counts(session: Session, city: str, day: str, now_ms: int) -> TodayCounts:
@@ -65,15 +91,12 @@ def today_counts(session: Session, city: str, day: str, now_ms: int) -> TodayCou
     by_decision: Counter[int] = Counter()
     for _kind, decision, count in by_kind:
         by_decision[DECISION_ACCEPTED if decision is None else decision] += count
-    accepted = sum(by_decision[decision] for decision in _RIDES)
     return TodayCounts(
         validators=validators,
         validators_seen=seen,
         validators_silent=validators - heard,
         last_sync_ms=last_sync_ms,
         taps_by_decision=dict(sorted(by_decision.items())),
-        accepted=accepted,
-        refused=by_decision.total() - accepted,
         open_exceptions=_open_exceptions(session, city, day),
     )
 

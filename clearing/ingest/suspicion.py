@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clearing.network.package import is_fare
 from protocol.tap import (
     CLOCK_UNKNOWN,
     KIND_FAULT,
@@ -33,9 +34,9 @@ class Suspicion:
     detail: str
 
 
-def clock_is_usable(tap: Tap, received_s: int) -> bool:
-    """Whether the device's clock can say on which day this was."""
-    return tap.clock_quality != CLOCK_UNKNOWN and tap.tapped_at_s <= received_s + _AHEAD_S_MAX
+def clock_is_usable(clock_quality: int, tapped_at_s: int, received_s: int) -> bool:
+    """Whether the device's clock can say when this was."""
+    return clock_quality != CLOCK_UNKNOWN and tapped_at_s <= received_s + _AHEAD_S_MAX
 
 
 def suspicions_about(tap: Tap, received_s: int) -> list[Suspicion]:
@@ -43,6 +44,8 @@ def suspicions_about(tap: Tap, received_s: int) -> list[Suspicion]:
     found = []
     if tap.kind in _MONEY_KINDS:
         found += _about_clock(tap, received_s)
+        if tap.fare_minor is not None and not is_fare(tap.fare_minor):
+            found.append(Suspicion("fare_implausible", f"{tap.fare_minor} tiyn cannot be a fare; the tariff counts"))
     if tap.kind == KIND_LOST_RANGE and isinstance(tap.reference, list):
         first, last = tap.reference
         found.append(Suspicion("lost_range", f"the validator cannot read its records {first} to {last} any more"))

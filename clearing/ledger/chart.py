@@ -6,6 +6,7 @@
 | `asset:receivable:CITY:qr-provider` | QR fares that the payment provider owes |
 | `asset:receivable:CITY:sms-aggregator` | SMS fares that the aggregator owes |
 | `asset:receivable:CITY:agents` | top-ups that agents have taken and owe |
+| `asset:receivable:CITY:unassigned` | fares by media of which nobody is known who owes them |
 | `asset:till:CITY:CARRIER` | cash that a carrier's drivers have taken, and that the carrier holds |
 | `liability:purses:CITY` | what is loaded on transport cards and not yet ridden off |
 | `liability:refunds:CITY` | taken on buses beyond the tariff, owed back to riders |
@@ -22,7 +23,7 @@ _FUNDING = {
     "sms": "asset:receivable:{city}:sms-aggregator",
     "transport_card": "liability:purses:{city}",
     "cash": "asset:till:{city}:{carrier}",
-    "other": "liability:purses:{city}",
+    "other": "asset:receivable:{city}:unassigned",
 }
 
 

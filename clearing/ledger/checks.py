@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
-from clearing.ledger.entries import LedgerError
+from clearing.ledger.entries import Posting, body_sha256
 from clearing.ledger.models import EntryRow, PostingRow
-from clearing.ledger.service import entries_by_prefix
+
+_ENTRIES_AT_ONCE = 1000
 
 
 def check_entries_balance(session: Session) -> list[str]:
@@ -36,12 +37,22 @@ def check_entries_have_postings(session: Session) -> list[str]:
 
 def check_entries_are_unchanged(session: Session) -> list[str]:
     """The stored digest of every entry is that of its postings."""
-    try:
-        entries = {entry.entry_key: entry.body_sha256() for entry in entries_by_prefix(session, "")}
-    except LedgerError as error:
-        return [str(error)]
-    stored = session.execute(select(EntryRow.entry_key, EntryRow.body_sha256))
-    return [f"{key}: its postings are not those that were booked" for key, digest in stored if entries[key] != digest]
+    rows = session.scalars(
+        select(EntryRow)
+        .order_by(EntryRow.entry_key)
+        .options(selectinload(EntryRow.postings))
+        .execution_options(yield_per=_ENTRIES_AT_ONCE)
+    )
+    return [
+        f"{row.entry_key}: its postings are not those that were booked"
+        for row in rows
+        if _digest(row) != row.body_sha256
+    ]
+
+
+def _digest(row: EntryRow) -> bytes:
+    postings = (Posting(posting.account, posting.amount_minor) for posting in row.postings)
+    return body_sha256(row.city, row.service_day, postings)
 
 
 CHECKS = (check_entries_balance, check_entries_have_postings, check_entries_are_unchanged)

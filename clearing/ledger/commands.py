@@ -17,7 +17,10 @@ def _group() -> None:
 
 @ledger.command("check")
 def check_command(as_json: JsonOption = False) -> None:
-    """Hold the books against every rule that they must keep; exit code 4 when one is broken."""
+    """Hold the books against every rule that they must keep; exit code 4 when one is broken.
+
+    Example: jolaqy ledger check
+    """
     with open_office() as office, office.database.reading() as session:
         faults = check_ledger(session)
     if as_json:

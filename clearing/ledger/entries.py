@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clearing.access.audit import canonical_json
@@ -50,14 +51,19 @@ class Entry:
 
     def body_sha256(self) -> bytes:
         """Digest of what is booked: an entry that comes again must be the same."""
-        postings = [[posting.account, posting.amount_minor] for posting in self.postings]
-        body = {"city": self.city, "service_day": self.service_day, "postings": postings}
-        return hashlib.sha256(canonical_json(body).encode()).digest()
+        return body_sha256(self.city, self.service_day, self.postings)
 
     def reverse(self, entry_key: str) -> Entry:
         """The entry that undoes this one."""
         postings = tuple(Posting(posting.account, -posting.amount_minor) for posting in self.postings)
         return Entry(entry_key, self.city, self.service_day, f"reverses {self.entry_key}", postings)
+
+
+def body_sha256(city: str, service_day: str, postings: Iterable[Posting]) -> bytes:
+    """Digest of the postings of an entry, balanced or not."""
+    legs = [[posting.account, posting.amount_minor] for posting in postings]
+    body = {"city": city, "service_day": service_day, "postings": legs}
+    return hashlib.sha256(canonical_json(body).encode()).digest()
 
 
 def entry_of(entry_key: str, city: str, service_day: str, description: str, legs: dict[str, int]) -> Entry | None:

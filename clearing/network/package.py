@@ -17,6 +17,8 @@ from typing import Any
 FILES = ("city.toml", "network.toml", "tariffs.toml")
 ADULT = 1
 CASH = "cash"
+# 10 000 tenge: no ride costs more, on no day, in no city.
+FARE_MINOR_MAX = 1_000_000
 _ROOT = Path(__file__).parent.parent / "cities"
 
 
@@ -57,6 +59,11 @@ class CityPackage:
     vehicles: dict[str, int]
     prices: tuple[Price, ...]
     sha256: str
+
+
+def is_fare(amount_minor: int) -> bool:
+    """Whether an amount can be what a ride costs."""
+    return 0 <= amount_minor <= FARE_MINOR_MAX
 
 
 def package_folder(code: str) -> Path:
@@ -127,8 +134,8 @@ def check_package(package: CityPackage) -> list[str]:
         f"vehicle {code}: no route {line}" for code, line in package.vehicles.items() if line not in package.routes
     ]
     for price in package.prices:
-        if price.fare_minor < 0:
-            faults.append(f"tariff {price.valid_from}: a negative fare")
+        if not is_fare(price.fare_minor):
+            faults.append(f"tariff {price.valid_from}: a fare below 0 or above {FARE_MINOR_MAX} tiyn")
         if price.valid_until is not None and date.fromisoformat(price.valid_until) < date.fromisoformat(
             price.valid_from
         ):

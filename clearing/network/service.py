@@ -84,6 +84,17 @@ def city_of(session: Session, code: str) -> City:
     return city
 
 
+def lock_city(session: Session, code: str) -> City:
+    """A city, held by this writing session until it ends: whoever else wants it waits. Taps and payments go on coming in.
+
+    Raises:
+        NotFoundError: it is not loaded.
+    """
+    # Rows that only refer to the city are not kept waiting (FOR NO KEY UPDATE); SQLite has one writer anyway.
+    session.get(City, code, with_for_update={"key_share": True})
+    return city_of(session, code)
+
+
 def list_cities(session: Session) -> list[City]:
     return list(session.scalars(select(City).order_by(City.code)))
 

@@ -9,12 +9,11 @@ from fastapi import APIRouter, Depends, Query
 
 from clearing.access.permission import require
 from clearing.access.roles import Caller
-from clearing.endpoint import DatabaseOf
+from clearing.endpoint import DatabaseOf, Day
 from clearing.network.service import city_of
 from clearing.pricing.service import list_fares
 
 router = APIRouter(prefix="/v1")
-Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 @router.get("/fares")
@@ -23,13 +22,14 @@ def read_fares(
     database: DatabaseOf,
     city: str,
     day: Day,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[str, Query(max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> dict[str, Any]:
     """One page of cleared rides; the next one begins after `next_after`, which is null at the end."""
     with database.reading() as session:
         city_of(session, city)
-        fares = list_fares(session, city, day, after, limit)
+        source, _, source_key = after.partition("/")
+        fares = list_fares(session, city, day, (source, source_key), limit)
     return {
         "fares": [
             {
@@ -48,5 +48,5 @@ def read_fares(
             }
             for fare in fares
         ],
-        "next_after": fares[-1].id if len(fares) == limit else None,
+        "next_after": f"{fares[-1].source}/{fares[-1].source_key}" if len(fares) == limit else None,
     }

@@ -1,6 +1,8 @@
 """What a ride costs: the dated tariff by medium and category, held against what the bus charged. Pure.
 
-The rider has the benefit: charged less on the bus (an older fare table) stays so; charged more is corrected by a refund.
+The rider has the benefit: charged less on the bus (an older fare table) stays so; charged more is corrected by a refund. An
+amount that no fare can have (a damaged or stolen validator) is not believed: the tariff counts, and so no such record can
+bring a day's sums out of range.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ADULT = 1
-CASH = "cash"
+from clearing.network.package import ADULT, CASH, is_fare
+
 TEXTS = {
     "tariff": {
         "kk": "{day} күнгі тариф: {medium}, {category} санат — {scheduled} ₸",
@@ -30,6 +32,11 @@ TEXTS = {
         "kk": "{day} күнгі тарифте {medium}, {category} санат жоқ: автобуста алынған {charged} ₸ есептеледі",
         "ru": "В тарифе на {day} нет {medium}, категория {category}: учтено списанное в автобусе, {charged} ₸",
         "en": "The tariff of {day} has no {medium}, category {category}: what the bus charged counts, {charged} ₸",
+    },
+    "implausible": {
+        "kk": "Валидатор жазған {charged} ₸ жолақы бола алмайды: тариф есептеледі, {scheduled} ₸",
+        "ru": "Записанные валидатором {charged} ₸ не могут быть стоимостью проезда: учтён тариф, {scheduled} ₸",
+        "en": "{charged} ₸, as the validator recorded, cannot be a fare: the tariff counts, {scheduled} ₸",
     },
 }
 
@@ -54,9 +61,11 @@ class Price:
 
 
 def price_ride(tariff: Mapping[tuple[str, int], int], medium: str, category: int, taken_minor: int) -> Price:
-    """Price a ride for which `taken_minor` was taken (or is to be) on the bus."""
+    """Price a ride for which the bus says that `taken_minor` was taken (or is to be)."""
     cash_minor = tariff.get((CASH, ADULT))
     scheduled_minor = tariff.get((medium, category))
+    if not is_fare(taken_minor):
+        return Price(scheduled_minor or 0, scheduled_minor or 0, 0, cash_minor, "implausible")
     if scheduled_minor is None:
         return Price(taken_minor, taken_minor, 0, cash_minor, "not_in_tariff")
     if taken_minor > scheduled_minor:
@@ -66,5 +75,5 @@ def price_ride(tariff: Mapping[tuple[str, int], int], medium: str, category: int
 
 
 def explain(reason: str, language: str, values: Mapping[str, object]) -> str:
-    """Say in words why a ride has its price."""
+    """Say in words why a ride has its price; the values are `day`, `medium`, `category`, `scheduled` and `charged`."""
     return TEXTS[reason][language].format(**values)

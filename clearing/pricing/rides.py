@@ -1,13 +1,18 @@
 """Which taps are rides. Pure, and independent of the order in which taps arrived.
 
 A single tap that was accepted is a ride. A debit is two records, intent and outcome: it is a ride when its outcome says so, or,
-when nobody saw the outcome, when a later record of the same card proves by the card's own counter that it was committed. What
+when nobody saw the outcome, when other debits of the same card prove by the card's own counter that it was committed. What
 cannot be proved either way stays unknown and is shown, not booked.
+
+The counter counts the card's commits. So of all debits that saw one value at most one was committed, and it is the last of
+them; and one was, if a higher value was ever seen. Which of them is the last is told by the sequence on one validator, and
+between two by their clocks, where they knew the time. A proof is as good as the records that are in: a debit that arrives
+later can overturn it, and the day is then closed once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.decisions import (
@@ -30,7 +35,9 @@ class Record:
         key: (device, epoch, sequence).
         counter: of an intent: the card's counter before the debit; of an outcome: after it.
         reference: of an outcome: the intent's sequence.
-        tapped_at_s: device clock, unix seconds; only tells apart two debits that saw the same counter.
+        tapped_at_s: device clock, unix seconds; only orders debits of two validators that saw the same counter.
+        clock_known: whether the device knew the time.
+        test: a technician's; it is no ride, but the card's counter is as true as ever.
     """
 
     key: Key
@@ -40,6 +47,7 @@ class Record:
     counter: int | None
     reference: int | None
     tapped_at_s: int = 0
+    clock_known: bool = True
     test: bool = False
 
 
@@ -58,18 +66,18 @@ def sort_out(records: Iterable[Record], witnesses: Iterable[Record] = ()) -> Sor
         records: of the day.
         witnesses: further records of the same cards (later days): they prove, and are no rides here.
     """
-    day = [record for record in records if not record.test]
+    day = list(records)
     everything = [*day, *witnesses]
     outcomes = _outcomes(everything)
-    by_card = _intents_by_card(everything)
+    counters = _Counters(everything, outcomes)
     rides, unknown = set(), set()
     for record in day:
+        if record.test:
+            continue
         if record.kind == KIND_SINGLE and record.decision in _RIDE_DECISIONS:
             rides.add(record.key)
         elif record.kind == KIND_INTENT:
-            verdict = outcomes.get(record.key)
-            if verdict is None:
-                verdict = _by_counter(record, by_card.get(record.token or b"", ()), outcomes)
+            verdict = outcomes[record.key] if record.key in outcomes else counters.verdict(record)
             if verdict is None:
                 unknown.add(record.key)
             elif verdict:
@@ -91,25 +99,36 @@ def _outcomes(records: Sequence[Record]) -> dict[Key, bool]:
     return verdicts
 
 
-def _intents_by_card(records: Sequence[Record]) -> dict[bytes, list[Record]]:
-    by_card: dict[bytes, list[Record]] = {}
-    for record in records:
-        if record.kind == KIND_INTENT and record.token is not None and record.counter is not None:
-            by_card.setdefault(record.token, []).append(record)
-    return by_card
+class _Counters:
+    """What the counters of the cards prove about debits whose outcome nobody saw."""
+
+    def __init__(self, records: Iterable[Record], outcomes: Mapping[Key, bool]) -> None:
+        self._outcomes = outcomes
+        self._same: dict[tuple[bytes, int], list[Record]] = {}
+        self._highest: dict[bytes, int] = {}
+        for record in records:
+            if record.kind == KIND_INTENT and record.token is not None and record.counter is not None:
+                self._same.setdefault((record.token, record.counter), []).append(record)
+                self._highest[record.token] = max(self._highest.get(record.token, 0), record.counter)
+        self._last = {place: _possibly_last(intents) for place, intents in self._same.items()}
+
+    def verdict(self, intent: Record) -> bool | None:
+        """Whether a debit without an outcome was committed; absent when that cannot be proved."""
+        if intent.token is None or intent.counter is None:
+            return None
+        place = (intent.token, intent.counter)
+        last = self._last[place]
+        if intent.key not in last or any(self._outcomes.get(other.key) for other in self._same[place]):
+            return False
+        if self._highest[intent.token] == intent.counter:
+            return None
+        only_one = all(self._outcomes.get(key) is False for key in last if key != intent.key)
+        return True if only_one else None
 
 
-def _by_counter(intent: Record, of_card: Sequence[Record], outcomes: dict[Key, bool]) -> bool | None:
-    """Decide by the card's counter, which counts its commits, how an intent ended.
-
-    A later debit that saw the same counter proves that this one was not committed; one that saw a higher counter, and no
-    other candidate at the same counter, proves that it was.
-    """
-    if intent.counter is None:
-        return None
-    rivals = [other for other in of_card if other.counter == intent.counter and other.key != intent.key]
-    if any(
-        outcomes.get(other.key) or (other.tapped_at_s, other.key) > (intent.tapped_at_s, intent.key) for other in rivals
-    ):
-        return False
-    return True if any((other.counter or 0) > intent.counter for other in of_card) else None
+def _possibly_last(intents: Iterable[Record]) -> frozenset[Key]:
+    """Of debits that saw one counter, those that may be the last: one, but for equal or unknown clocks."""
+    by_device = {intent.key[0]: intent for intent in sorted(intents, key=lambda intent: intent.key)}
+    last = by_device.values()
+    newest_s = max((intent.tapped_at_s for intent in last if intent.clock_known), default=0)
+    return frozenset(intent.key for intent in last if not intent.clock_known or intent.tapped_at_s == newest_s)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from clearing.access.audit import canonical_json
@@ -14,15 +14,19 @@ from clearing.channels.models import SmsPayment
 from clearing.channels.service import PAID, SMS
 from clearing.fleet.documents import WIRE_MEDIA
 from clearing.ingest.models import TapRow
+from clearing.ingest.suspicion import clock_is_usable
+from clearing.network.package import ADULT
 from clearing.network.service import fares_on
-from clearing.pricing.fares import ADULT, Price, price_ride
+from clearing.pricing.fares import Price, price_ride
 from clearing.pricing.models import Fare
 from clearing.pricing.rides import Record, sort_out
 from clearing.pricing.shares import MediumTotal
+from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED
 from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE
 
 MEDIA_BY_WIRE = {code: name for name, code in WIRE_MEDIA.items()}
 _KINDS = (KIND_SINGLE, KIND_INTENT, KIND_OUTCOME)
+_CARDS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class PricedDay:
     Attributes:
         rides: fares that the day has.
         unknown: debits of which nobody knows whether the card committed them.
-        unknown_minor: what they would be worth.
+        unknown_minor: what the riders would be charged for them.
     """
 
     rides: int
@@ -70,8 +74,8 @@ def _price(session: Session, city: str, day: str) -> tuple[list[dict[str, Any]],
     )
     rows += [_sms_fare(payment, tariff) for payment in payments]
     rows.sort(key=lambda row: (row["source"], row["source_key"]))
-    unknown = [tap for tap in taps if _key(tap) in sorted_out.unknown]
-    return rows, PricedDay(len(rows), len(unknown), sum(tap.fare_minor or 0 for tap in unknown))
+    unknown = [_tap_fare(tap, tariff)["charged_minor"] for tap in taps if _key(tap) in sorted_out.unknown]
+    return rows, PricedDay(len(rows), len(unknown), sum(unknown))
 
 
 def _key(tap: TapRow) -> tuple[bytes, int, int]:
@@ -80,29 +84,37 @@ def _key(tap: TapRow) -> tuple[bytes, int, int]:
 
 def _record(tap: TapRow) -> Record:
     return Record(
-        _key(tap), tap.kind, tap.decision, tap.token, tap.card_counter, tap.reference_first, tap.tapped_at_s, tap.test
+        _key(tap),
+        tap.kind,
+        tap.decision,
+        tap.token,
+        tap.card_counter,
+        tap.reference_first,
+        tap.tapped_at_s,
+        clock_is_usable(tap.clock_quality, tap.tapped_at_s, tap.received_at_ms // 1000),
+        tap.test,
     )
 
 
-def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> list[Record]:
+def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> Iterator[Record]:
     """Records of other days that can prove how a debit of this day ended: outcomes, and other debits of the same cards."""
-    done = {(tap.device_id, tap.epoch, tap.reference_first) for tap in taps if tap.kind == KIND_OUTCOME}
-    open_cards = {
-        tap.token for tap in taps if tap.kind == KIND_INTENT and (tap.device_id, tap.epoch, tap.sequence) not in done
+    ended = {
+        (tap.device_id, tap.epoch, tap.reference_first)
+        for tap in taps
+        if tap.kind == KIND_OUTCOME and tap.decision in {DECISION_COMMITTED, DECISION_NOT_COMMITTED}
     }
-    unsure = {tap.token for tap in taps if tap.kind == KIND_OUTCOME and tap.card_counter is None}
-    tokens = sorted(token for token in open_cards | unsure if token is not None)
-    if not tokens:
-        return []
-    found = session.scalars(
-        select(TapRow).where(
-            TapRow.city == city,
-            TapRow.service_day != day,
-            TapRow.token.in_(tokens),
-            TapRow.kind.in_((KIND_INTENT, KIND_OUTCOME)),
+    intents = [tap for tap in taps if tap.kind == KIND_INTENT]
+    tokens = sorted({tap.token for tap in intents if tap.token is not None and _key(tap) not in ended})
+    for start in range(0, len(tokens), _CARDS_AT_ONCE):
+        found = session.scalars(
+            select(TapRow).where(
+                TapRow.city == city,
+                TapRow.service_day != day,
+                TapRow.token.in_(tokens[start : start + _CARDS_AT_ONCE]),
+                TapRow.kind.in_((KIND_INTENT, KIND_OUTCOME)),
+            )
         )
-    )
-    return [_record(tap) for tap in found]
+        yield from map(_record, found)
 
 
 def _tap_fare(tap: TapRow, tariff: dict[tuple[str, int], int]) -> dict[str, Any]:
@@ -157,24 +169,14 @@ def _priced(price: Price, medium: str, category: int, taken_minor: int, day: str
     }
 
 
-def medium_totals(session: Session, city: str, day: str) -> list[MediumTotal]:
-    """Rides and fares of a priced day by medium, sorted by medium."""
-    rows = session.execute(
-        select(Fare.medium, func.count(), func.sum(Fare.charged_minor))
-        .where(Fare.city == city, Fare.service_day == day)
-        .group_by(Fare.medium)
-        .order_by(Fare.medium)
-    )
-    return [MediumTotal(medium, trips, int(fares_minor)) for medium, trips, fares_minor in rows]
-
-
-def list_fares(session: Session, city: str, day: str, after: int, limit: int) -> list[Fare]:
-    """One page of a day's fares, by id."""
+def list_fares(session: Session, city: str, day: str, after: tuple[str, str], limit: int) -> list[Fare]:
+    """One page of a day's fares, in the order of (source, source key), which a new pricing of the day leaves alone."""
+    place = tuple_(Fare.source, Fare.source_key)
     return list(
         session.scalars(
             select(Fare)
-            .where(Fare.city == city, Fare.service_day == day, Fare.id > after)
-            .order_by(Fare.id)
+            .where(Fare.city == city, Fare.service_day == day, place > after)
+            .order_by(Fare.source, Fare.source_key)
             .limit(limit)
         )
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from clearing.money import percent
+from clearing.network.package import CASH
 
-CASH = "cash"
 DEFINITION_TRIPS = "trips/1"
 DEFINITION_REVENUE = "revenue/1"
 

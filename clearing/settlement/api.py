@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from fastapi import Path as PathParameter
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from clearing.access.permission import must_reach, require
 from clearing.access.roles import Caller
-from clearing.endpoint import ClockOf, DatabaseOf, NotFoundError
+from clearing.endpoint import ClockOf, DatabaseOf, Day
 from clearing.settlement.export import as_dict
-from clearing.settlement.service import run_close, show_close
+from clearing.settlement.service import VERSION_MAX, close_of, run_close
 
 router = APIRouter(prefix="/v1")
-_DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 
 class CloseAsked(BaseModel):
     """Which day to close."""
 
     city: str = Field(max_length=64)
-    day: str = Field(pattern=_DAY)
+    day: Day
 
 
 @router.post("/closes", status_code=201)
@@ -40,11 +38,8 @@ def read_close(
     _caller: Annotated[Caller, Depends(require("close.read"))],
     database: DatabaseOf,
     city: str,
-    day: Annotated[str, PathParameter(pattern=_DAY)],
-    version: int | None = None,
+    day: Day,
+    version: Annotated[int | None, Query(ge=1, le=VERSION_MAX)] = None,
 ) -> dict[str, Any]:
     with database.reading() as session:
-        close = show_close(session, city, day, version)
-    if close is None:
-        raise NotFoundError(f"{day} is not closed in {city}", "close it first")
-    return as_dict(close)
+        return as_dict(close_of(session, city, day, version))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +11,11 @@ import typer
 
 from clearing.access.service import local_caller
 from clearing.cli import (
-    EXIT_NOTHING_FOUND,
     EXIT_USAGE,
     AsOfOption,
     CityOption,
     JsonOption,
-    Office,
+    day_argument,
     fail,
     note,
     open_office,
@@ -25,17 +24,11 @@ from clearing.cli import (
 )
 from clearing.money import format_minor
 from clearing.settlement.export import as_csv, as_dict
-from clearing.settlement.service import CloseView, run_close, show_close
+from clearing.settlement.service import VERSION_MAX, CloseView, close_of, run_close
 
 closes = typer.Typer(help="Service days made final.", no_args_is_help=True)
 DayArgument = Annotated[str, typer.Argument(help="Service day, YYYY-MM-DD.")]
-
-
-def _day(text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        fail(f"not a day: {text}", "write it as 2024-05-15", EXIT_USAGE)
+VersionOption = Annotated[int | None, typer.Option(help="An earlier version.", min=1, max=VERSION_MAX)]
 
 
 @closes.command("run")
@@ -46,7 +39,7 @@ def run_command(
 
     Example: jolaqy close run 2024-05-15
     """
-    day = _day(day)
+    day = day_argument(day)
     with open_office(as_of) as office:
         if not as_json:
             note(f"closing {day} of {city} …")
@@ -62,7 +55,7 @@ def run_command(
 def show_command(
     day: DayArgument,
     city: CityOption = "almaty",
-    version: Annotated[int | None, typer.Option(help="An earlier version.")] = None,
+    version: VersionOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = "",
 ) -> None:
@@ -70,53 +63,46 @@ def show_command(
 
     Example: jolaqy close show 2024-05-15
     """
-    with open_office(as_of) as office:
-        close = _find(office, city, _day(day), version)
-    _print(close, as_json)
+    _print(_find(as_of, city, day_argument(day), version), as_json)
 
 
 @closes.command("export")
 def export_command(
     day: DayArgument,
     city: CityOption = "almaty",
-    version: Annotated[int | None, typer.Option(help="An earlier version.")] = None,
+    version: VersionOption = None,
     output: Annotated[Path | None, typer.Option(help="File to write, .json or .csv; standard output without.")] = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = "",
 ) -> None:
-    """Write a closed day for other programs: CSV, or JSON.
+    """Write a closed day for other programs: CSV, or JSON with --json or to a file whose name ends in .json.
 
     Example: jolaqy close export 2024-05-15 --output day.csv
     """
+    day = day_argument(day)
     if output is not None and output.suffix not in {".json", ".csv"}:
         fail(f"cannot tell the format of {output.name}", "end the name in .json or .csv", EXIT_USAGE)
-    with open_office(as_of) as office:
-        close = _find(office, city, _day(day), version)
-    if as_json or (output is not None and output.suffix == ".json"):
-        if output is None:
-            print_json(as_dict(close))
-            return
-        import json  # noqa: PLC0415
-
-        text = json.dumps(as_dict(close), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    else:
-        text = as_csv(close)
+    if output is not None and as_json and output.suffix != ".json":
+        fail(f"--json does not go with {output.name}", "end the name in .json, or leave out --json", EXIT_USAGE)
+    close = _find(as_of, city, day, version)
+    text = _json_text(close) if as_json or (output is not None and output.suffix == ".json") else as_csv(close)
     if output is None:
         sys.stdout.write(text)
         return
     try:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
     except OSError as error:
-        fail(f"cannot write {output}: {error.strerror}", "name a file in a folder that is there")
+        fail(f"cannot write {output}: {error.strerror}", "name a file that may be written, in a folder that is there")
     note(f"written: {output}")
 
 
-def _find(office: Office, city: str, day: str, version: int | None) -> CloseView:
-    with office.database.reading() as session:
-        close = show_close(session, city, day, version)
-    if close is None:
-        fail(f"{day} is not closed in {city}", f"close it: jolaqy close run {day}", EXIT_NOTHING_FOUND)
-    return close
+def _json_text(close: CloseView) -> str:
+    return json.dumps(as_dict(close), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def _find(as_of: str, city: str, day: str, version: int | None) -> CloseView:
+    with open_office(as_of) as office, office.database.reading() as session:
+        return close_of(session, city, day, version)
 
 
 def _print(close: CloseView, as_json: bool) -> None:
@@ -132,7 +118,11 @@ def _print(close: CloseView, as_json: bool) -> None:
         ["carrier", "rides", "fares ₸"],
         [[row.name, row.trips, format_minor(row.fares_minor)] for row in close.carriers],
     )
-    print(f"cashless share: {totals.share_trips_percent} % of trips, {totals.share_revenue_percent} % of revenue")
+    trips, revenue = (
+        "none" if share is None else f"{share} %"
+        for share in (totals.share_trips_percent, totals.share_revenue_percent)
+    )
+    print(f"cashless share: {trips} of trips, {revenue} of revenue")
     print(f"refused {totals.refused}, unknown {totals.unknown}, exceptions {totals.exceptions}")
     print(f"sha256 {close.sha256}")
 

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from clearing.money import as_number
 from clearing.settlement.service import CloseView
 
 
@@ -26,8 +27,8 @@ def as_dict(close: CloseView) -> dict[str, Any]:
         "exceptions": totals.exceptions,
         "top_ups": totals.top_ups,
         "top_ups_minor": totals.top_ups_minor,
-        "cashless_share_trips_percent": _number(totals.share_trips_percent),
-        "cashless_share_revenue_percent": _number(totals.share_revenue_percent),
+        "cashless_share_trips_percent": as_number(totals.share_trips_percent),
+        "cashless_share_revenue_percent": as_number(totals.share_revenue_percent),
         "media": [{"medium": row.medium, "trips": row.trips, "fares_minor": row.fares_minor} for row in totals.media],
         "carriers": [
             {"carrier": row.code, "name": row.name, "trips": row.trips, "fares_minor": row.fares_minor}
@@ -47,10 +48,6 @@ def as_dict(close: CloseView) -> dict[str, Any]:
             for entry in close.entries
         ],
     }
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
 
 
 def as_csv(close: CloseView) -> str:

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from clearing.access.service import record_audit
 from clearing.channels.models import TopUp
-from clearing.endpoint import ConflictError, InvalidError
+from clearing.endpoint import ConflictError, InvalidError, NotFoundError
 from clearing.ingest.models import TapException, TapRow
 from clearing.ledger.chart import kind_of
 from clearing.ledger.service import book_all, entries_by_prefix
-from clearing.network.service import city_of, list_carriers
+from clearing.network.service import city_of, list_carriers, lock_city
 from clearing.network.service_day import day_end_s
 from clearing.pricing.models import Fare
 from clearing.pricing.service import price_day
@@ -23,6 +23,7 @@ from clearing.settlement.models import Close
 from clearing.settlement.totals import CarrierTotal, Totals, entries_between, sha256_of, sum_lines, totals_from_json
 from protocol.tap import KIND_REFUSED
 
+VERSION_MAX = 10_000
 _LANGUAGE = "en"
 
 
@@ -66,18 +67,21 @@ class CloseView:
 def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> CloseView:
     """Price the day, freeze its totals, book its entries; late taps make a further version.
 
+    Closes of one city queue, so that two at the same moment make one version, and the second is a conflict.
+
     Raises:
         InvalidError: the day is not over.
         ConflictError: it is closed already, and nothing has come since.
     """
-    if now_ms < day_end_s(city_of(session, city).zone, day) * 1000:
+    if now_ms < day_end_s(lock_city(session, city).zone, day) * 1000:
         raise InvalidError(f"the service day {day} is not over", "close it after 03:00 of the next morning")
     before = _newest(session, city, day)
     totals = _totals(session, city, day)
     text = totals.to_json()
     if before is not None and before.totals_json == text:
         raise ConflictError(
-            f"{day} is closed already, in version {before.version}", f"look at it: jolaqy close show {day}"
+            f"{day} is closed already, in version {before.version}",
+            f"look at it: jolaqy close show {day} --city {city}",
         )
     version = before.version + 1 if before else 1
     old = totals_from_json(before.totals_json) if before else None
@@ -137,9 +141,25 @@ def _newest(session: Session, city: str, day: str, version: int | None = None) -
 
 
 def show_close(session: Session, city: str, day: str, version: int | None = None) -> CloseView | None:
-    """The newest version of a closed day, or the one asked for; nothing when it is not closed."""
+    """The newest version of a closed day, or the one asked for; nothing when there is none."""
     close = _newest(session, city, day, version)
     return None if close is None else _view(session, close)
+
+
+def close_of(session: Session, city: str, day: str, version: int | None = None) -> CloseView:
+    """The same, for a caller who names a close that must be there.
+
+    Raises:
+        NotFoundError: the day is not closed, or has no such version.
+    """
+    city_of(session, city)
+    close = show_close(session, city, day, version)
+    if close is not None:
+        return close
+    newest = _newest(session, city, day)
+    if newest is not None:
+        raise NotFoundError(f"{day} has no version {version} in {city}", f"the newest is version {newest.version}")
+    raise NotFoundError(f"{day} is not closed in {city}", f"close it: jolaqy close run {day} --city {city}")
 
 
 def list_closes(session: Session, city: str, limit: int = 400) -> list[CloseView]:

@@ -18,7 +18,8 @@ from clearing.ledger.chart import agents_account, funding_account, payable_accou
 from clearing.ledger.entries import Entry, entry_of
 from clearing.pricing.shares import MediumTotal, share_of
 
-_TAKEN_ON_THE_SPOT = frozenset({"transport_card", "cash"})
+# By these the rider has paid what the record says; by others the counterparty will be asked for the fare alone.
+_TAKEN_ON_THE_SPOT = frozenset({"transport_card", "cash", "sms"})
 
 
 @dataclass(frozen=True)

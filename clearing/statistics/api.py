@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query
 
 from clearing.access.permission import require
 from clearing.access.roles import Caller
-from clearing.endpoint import DatabaseOf
+from clearing.endpoint import DatabaseOf, Day, InvalidError
+from clearing.money import as_number
 from clearing.network.service import city_of
 from clearing.pricing.shares import DEFINITION_REVENUE, DEFINITION_TRIPS
 from clearing.statistics.service import DayShare, cashless_shares
 
 router = APIRouter(prefix="/v1")
-_DAY = r"^\d{4}-\d{2}-\d{2}$"
 
 
 def share_as_dict(share: DayShare) -> dict[str, Any]:
@@ -25,14 +25,10 @@ def share_as_dict(share: DayShare) -> dict[str, Any]:
         "trips_cashless": share.trips_cashless,
         "revenue_minor": share.revenue_minor,
         "revenue_cashless_minor": share.revenue_cashless_minor,
-        "cashless_share_trips_percent": _number(share.share_trips_percent),
-        "cashless_share_revenue_percent": _number(share.share_revenue_percent),
+        "cashless_share_trips_percent": as_number(share.share_trips_percent),
+        "cashless_share_revenue_percent": as_number(share.share_revenue_percent),
         "closed": share.closed,
     }
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
 
 
 @router.get("/share")
@@ -40,9 +36,11 @@ def read_share(
     _caller: Annotated[Caller, Depends(require("share.read"))],
     database: DatabaseOf,
     city: str,
-    first_day: Annotated[str, Query(alias="from", pattern=_DAY)],
-    last_day: Annotated[str, Query(alias="to", pattern=_DAY)],
+    first_day: Annotated[Day, Query(alias="from")],
+    last_day: Annotated[Day, Query(alias="to")],
 ) -> dict[str, Any]:
+    if first_day > last_day:
+        raise InvalidError("the period ends before it begins", "swap `from` and `to`")
     with database.reading() as session:
         city_of(session, city)
         shares = cashless_shares(session, city, first_day, last_day)

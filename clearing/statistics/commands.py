@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 import typer
@@ -13,6 +13,7 @@ from clearing.cli import (
     AsOfOption,
     CityOption,
     JsonOption,
+    day_argument,
     fail,
     open_office,
     print_json,
@@ -20,17 +21,11 @@ from clearing.cli import (
 )
 from clearing.money import format_minor
 from clearing.network.service import city_of
+from clearing.network.service_day import service_day
 from clearing.statistics.api import share_as_dict
 from clearing.statistics.service import cashless_shares, last_day_with_rides
 
-_PERIOD = timedelta(days=30)
-
-
-def _day(text: str, option: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        fail(f"{option} is not a day: {text}", "write it as 2024-05-15", EXIT_USAGE)
+_PERIOD_DAYS = 30
 
 
 def share_command(
@@ -45,10 +40,9 @@ def share_command(
     Example: jolaqy share --from 2024-05-01 --to 2024-05-31
     """
     with open_office(as_of) as office, office.database.reading() as session:
-        city_of(session, city)
-        today = datetime.fromtimestamp(office.clock.now_ms() / 1000, UTC).date().isoformat()
-        last = _day(last_day, "--to") if last_day else last_day_with_rides(session, city, today) or today
-        first = _day(first_day, "--from") if first_day else (date.fromisoformat(last) - _PERIOD).isoformat()
+        today = service_day(city_of(session, city).zone, office.clock.now_ms() // 1000)
+        last = day_argument(last_day, "--to") if last_day else last_day_with_rides(session, city, today) or today
+        first = day_argument(first_day, "--from") if first_day else _begin_of_period(last)
         if first > last:
             fail(f"the period ends before it begins: {first} to {last}", "swap --from and --to", EXIT_USAGE)
         shares = cashless_shares(session, city, first, last)
@@ -77,6 +71,10 @@ def share_command(
             "choose another period with --from and --to",
             EXIT_NOTHING_FOUND,
         )
+
+
+def _begin_of_period(last_day: str) -> str:
+    return (date.fromisoformat(last_day) - timedelta(days=_PERIOD_DAYS - 1)).isoformat()
 
 
 def add_to(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from clearing.channels.models import SmsPayment
@@ -68,12 +68,11 @@ def days_with_rides(session: Session, city: str, first_day: str, last_day: str) 
 
 def last_day_with_rides(session: Session, city: str, until_day: str) -> str | None:
     """The latest service day up to one on which something came in, or None."""
-    return session.scalar(
-        select(TapRow.service_day)
-        .where(TapRow.city == city, TapRow.service_day <= until_day)
-        .order_by(TapRow.service_day.desc())
-        .limit(1)
-    )
+    found = [
+        session.scalar(select(func.max(table.service_day)).where(table.city == city, table.service_day <= until_day))
+        for table in (TapRow, SmsPayment)
+    ]
+    return max((day for day in found if day is not None), default=None)
 
 
 def cashless_shares(session: Session, city: str, first_day: str, last_day: str) -> list[DayShare]:

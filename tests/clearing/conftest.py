@@ -22,6 +22,7 @@ from clearing.database import Database
 from clearing.fleet.keys import KeyStore, open_keys
 from clearing.settings import Settings
 from tests.builders import NOW_MS, Device, Office
+from tests.clearing.command import Command
 from tests.clearing.postgresql import PostgresqlServer, fast_folder, find_programs
 
 if TYPE_CHECKING:
@@ -144,3 +145,9 @@ def office(client: TestClient, database: Database, keys: KeyStore, clock: FixedC
 def device(office: Office) -> Device:
     """A validator in bus A-101, enrolled."""
     return office.enrol(Device(seed=1), vehicle="A-101")
+
+
+@pytest.fixture
+def command(settings: Settings) -> Command:
+    """The `jolaqy` command beside the service, on the same database."""
+    return Command(settings.home, settings.database_url)

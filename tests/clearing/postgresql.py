@@ -44,9 +44,9 @@ def fast_folder() -> Path:
 class PostgresqlServer:
     """A running server; everything in it is thrown away at the end."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, is_durable: bool = False) -> None:
         # A socket's path ends near 107 bytes, and the server's user must be able to enter the folder.
-        self._folder = Path(tempfile.mkdtemp(prefix="jq", dir=fast_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix="jq", dir="/var/tmp" if is_durable else fast_folder()))  # noqa: S108
         if os.geteuid() == 0:
             shutil.chown(self._folder, _USER, _USER)
         data = self._folder / "data"
@@ -68,7 +68,7 @@ class PostgresqlServer:
             "-c",
             "listen_addresses=",
             "-c",
-            "fsync=off",
+            f"fsync={'on' if is_durable else 'off'}",
             "-c",
             "max_connections=200",
             "-k",

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from clearing.access.roles import Scope
 from clearing.access.service import issue_token
 from clearing.channels.models import SmsPayment, TopUp
-from clearing.channels.sms_text import paid_reply, ticket_code, vehicle_code
+from clearing.channels.sms_text import paid_reply, rejected_reply, ticket_code, vehicle_code
 from clearing.media.tokens import phone_token
 from tests.builders import DAY, NOW_MS, NOW_S, Office, make_token
 
@@ -104,6 +104,11 @@ def test_a_top_up_of_nothing_or_too_much_is_refused(office: Office, amount_minor
         (" a101 ", "A-101"),
         ("а 101", "A-101"),
         ("A - 101", "A-101"),
+        ("авекмнорстх", None),
+        ("Кст 7", "KCT-7"),
+        ("ж-101", None),
+        ("A-1234567", None),
+        ("A-١٠١", None),
         ("101", None),
         ("A-101 please", None),
         ("", None),
@@ -117,3 +122,18 @@ def test_a_reply_fits_one_sms() -> None:
     ticket = ticket_code(b"\xff" * 32)
     assert len(ticket) == 8
     assert len(paid_reply("ABC-123456", 1_000_000, ticket)) <= 70
+
+
+def test_the_answer_to_a_wrong_code_fits_one_sms_whatever_was_written() -> None:
+    for message in ("", "A-999", "  hello there, driver  ", "😀" * 160):
+        reply = rejected_reply(message)
+        assert len(reply.encode("utf-16-le")) // 2 <= 70
+        assert "0 ₸" in reply
+
+
+def test_ticket_codes_differ_and_cannot_be_misread() -> None:
+    codes = {ticket_code(bytes([number]) * 32) for number in range(256)}
+    assert len(codes) == 256
+    assert not set("".join(codes)) & set("ILOU")
+    assert ticket_code(bytes(32)) == "00000000"
+    assert ticket_code(b"\xff" * 32) == "ZZZZZZZZ"

@@ -1,41 +1,18 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
+import typer
 
 from clearing.__main__ import build
+from clearing.cli import fail, print_rows
 from protocol.enrolment import parse_invitation
+from tests.clearing.command import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from clearing.settings import Settings
-
-
-class Command:
-    """The `jolaqy` command with an installation of its own."""
-
-    def __init__(self, home: Path, database_url: str) -> None:
-        self._environment = {"JOLAQY_HOME": str(home), "JOLAQY_DATABASE_URL": database_url, "COLUMNS": "200"}
-        self._runner = CliRunner()
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        result = self._runner.invoke(build(), list(arguments), env=self._environment)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result.exit_code, result.stdout, result.stderr
-
-    def json(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
-        code, output, errors = self.run(*arguments, "--json")
-        assert code == 0, errors
-        return json.loads(output)
-
-
-@pytest.fixture
-def command(settings: Settings) -> Command:
-    return Command(settings.home, settings.database_url)
 
 
 @pytest.fixture
@@ -102,3 +79,42 @@ def test_a_token_is_printed_once_and_the_log_of_it_is_whole(command: Command) ->
     assert output.strip() != issued["token"]
     assert "once" in errors
     assert command.json("audit", "check") == {"faults": []}
+
+
+def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401
+    """All commands of the tree that do something themselves, with their names."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path, command
+        return
+    for name, each in below.items():
+        yield from _leaves(each, (*path, name))
+
+
+def test_every_command_says_what_it_does_and_gives_an_example() -> None:
+    leaves = dict(_leaves(typer.main.get_command(build())))
+    assert ("close", "run") in leaves
+    for path, each in leaves.items():
+        assert f"Example: jolaqy {' '.join(path)}" in each.help, path
+        for parameter in each.params:
+            assert parameter.help, (path, parameter.name)
+
+
+def test_a_database_that_is_out_of_reach_says_what_to_look_at(tmp_path: Path) -> None:
+    command = Command(tmp_path, f"sqlite:///{tmp_path / 'nowhere' / 'jolaqy.db'}")
+    code, output, errors = command.run("ledger", "check")
+    assert (code, output) == (1, "")
+    assert "JOLAQY_DATABASE_URL" in errors
+    assert "migrate" not in errors
+
+
+def test_brackets_in_what_is_printed_are_not_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows("[t]", ["name", "number"], [["[red]bus[/]", 5], [None, "-0.05"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "[t]"
+    assert [cell.strip() for cell in lines[4].strip("│").split("│")] == ["[red]bus[/]", "5"]
+    assert lines[4].endswith("     5 │")
+    assert lines[5].endswith(" -0.05 │")
+    with pytest.raises(typer.Exit):
+        fail("[/] is wrong", "say [bold]")
+    assert capsys.readouterr().err == "error: [/] is wrong\nsay [bold]\n"

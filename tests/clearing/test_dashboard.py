@@ -20,7 +20,8 @@ from clearing.fleet.documents import WIRE_MEDIA
 from clearing.network.models import City
 from clearing.network.package import package_folder, read_package
 from clearing.network.service import load_package
-from protocol.decisions import DECISION_INSUFFICIENT_FUNDS, DECISION_NAMES
+from protocol.decision_names import DECISION_NAMES
+from protocol.decisions import DECISION_INSUFFICIENT_FUNDS
 from tests.builders import CITY, DAY, NOW_MS, NOW_S, Device, Office
 
 if TYPE_CHECKING:

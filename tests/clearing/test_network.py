@@ -124,7 +124,7 @@ def test_every_fault_of_a_package_is_named_at_once() -> None:
     faults = check_package(broken)
     assert "route 1: no carrier nobody" in faults
     assert "vehicle A-1: no route 99" in faults
-    assert "tariff 2025-01-01: a negative fare" in faults
+    assert "tariff 2025-01-01: a fare below 0 or above 1000000 tiyn" in faults
     assert any("both price" in fault for fault in faults)
 
 
