@@ -45,6 +45,7 @@ WANTED_BUNDLE = const(2)
 WANTED_KEY_SET = const(3)
 WANTED_CA_KEYS = const(4)
 WANTED_TOP_UPS = const(5)
+WANTED_ALLOW_LIST = const(6)
 
 _U16_MAX = const(0xFFFF)
 _U32_MAX = const(0xFFFFFFFF)

@@ -88,8 +88,9 @@ def next_head(head: bytes, record: bytes) -> bytes:
     return sha256(head + record)
 
 
-def encode_batch(batch: Batch) -> bytes:
-    fields: dict[int, Any] = {
+def encode_batch_parts(batch: Batch) -> list[bytes]:
+    """Return the encoding in pieces, so that who has little memory can hash and send the records without copying them."""
+    before: dict[int, Any] = {
         0: BATCH_VERSION,
         1: batch.device,
         2: batch.epoch,
@@ -97,15 +98,26 @@ def encode_batch(batch: Batch) -> bytes:
         4: len(batch.records),
         5: batch.head_before,
         6: batch.head_after,
-        7: batch.records,
+    }
+    after: dict[int, Any] = {
         8: batch.nonce,
         9: batch.device_time_s,
         10: batch.clock_quality,
         11: batch.firmware,
     }
     if batch.flash is not None:
-        fields[12] = list(batch.flash)
-    return cbor.encode(fields)
+        after[12] = list(batch.flash)
+    parts = [cbor.map_head(len(before) + 1 + len(after)), cbor.encode_items(before), cbor.encode(7)]
+    parts.append(cbor.array_head(len(batch.records)))
+    for record in batch.records:
+        parts.append(cbor.byte_string_head(len(record)))
+        parts.append(record)
+    parts.append(cbor.encode_items(after))
+    return parts
+
+
+def encode_batch(batch: Batch) -> bytes:
+    return b"".join(encode_batch_parts(batch))
 
 
 def decode_batch(payload: bytes) -> Batch:

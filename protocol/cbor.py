@@ -2,8 +2,9 @@
 
 A signed format must have one encoding for each value. So the decoder refuses what a general one accepts: integers longer than
 needed, keys unsorted or twice, indefinite lengths, floats, tags, null and undefined, depth beyond four, trailing bytes.
+And a value takes more memory than its encoding: so the items of a message are counted, all together, and text is short.
 
-Values: int (64 bits, either sign), bytes, str (UTF-8), bool, list, dict with int keys.
+Values: int (64 bits, either sign), bytes, str (UTF-8, at most 255 bytes), bool, list, dict with int keys.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from protocol.compat import const
 from protocol.errors import CborError, LocalProtocolError
-from protocol.limits import DEPTH_MAX, ITEMS_MAX, MESSAGE_BYTES_MAX
+from protocol.limits import DEPTH_MAX, ITEMS_MAX, MESSAGE_BYTES_MAX, TEXT_BYTES_MAX
 
 if TYPE_CHECKING:
     from typing import Any
@@ -49,6 +50,8 @@ def _encode(value: Any, out: bytearray, depth: int) -> None:  # noqa: ANN401
         out.extend(value)
     elif isinstance(value, str):
         text = value.encode()
+        if len(text) > TEXT_BYTES_MAX:
+            raise LocalProtocolError("text longer than the protocol allows")
         _encode_head(_TEXT, len(text), out)
         out.extend(text)
     elif isinstance(value, (list, tuple, dict)):
@@ -67,9 +70,10 @@ def _encode_container(value: Any, out: bytearray, depth: int) -> None:  # noqa: 
         return
     _encode_head(_MAP, len(value), out)
     # Bytewise order of the encoded keys: unsigned ones by size, then negative ones by size.
-    for key in sorted(value, key=_key_order):
+    for key in value:
         if isinstance(key, bool) or not isinstance(key, int):
             raise LocalProtocolError("map keys are integers")
+    for key in sorted(value, key=_key_order):
         _encode(key, out, depth)
         _encode(value[key], out, depth)
 
@@ -78,10 +82,32 @@ def _key_order(key: int) -> int:
     return key if key >= 0 else _UINT64_END - 1 - key
 
 
+# Pieces, for who joins long values without another copy of them.
+
+
+def encode_items(value: dict[int, Any]) -> bytes:
+    """Return keys and values of a map as encoded, without the head of the map."""
+    return encode(value)[len(map_head(len(value))) :]
+
+
 def byte_string_head(size: int) -> bytes:
-    """Return what stands before a byte string of that size, for who joins long ones without another copy of them."""
+    """Return what stands before a byte string of that size."""
+    return _head(_BYTES, size)
+
+
+def array_head(count: int) -> bytes:
+    """Return what stands before an array of that many items."""
+    return _head(_ARRAY, count)
+
+
+def map_head(count: int) -> bytes:
+    """Return what stands before a map of that many entries."""
+    return _head(_MAP, count)
+
+
+def _head(major: int, argument: int) -> bytes:
     out = bytearray()
-    _encode_head(_BYTES, size, out)
+    _encode_head(major, argument, out)
     return bytes(out)
 
 
@@ -132,6 +158,7 @@ class _Decoder:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.position = 0
+        self.items_left = ITEMS_MAX
 
     def take(self, count: int) -> bytes:
         start = self.position
@@ -169,7 +196,9 @@ class _Decoder:
         if major in {_ARRAY, _MAP}:
             if depth_left == 0:
                 raise CborError("nested too deeply")
-            if argument > ITEMS_MAX:
+            # Counted before room is made: an empty map is one byte here, and seventy in memory.
+            self.items_left -= argument
+            if self.items_left < 0:
                 raise CborError("more items than the protocol allows")
             return self.array(argument, depth_left - 1) if major == _ARRAY else self.map(argument, depth_left - 1)
         if major == 7 and argument in {20, 21}:
@@ -177,6 +206,8 @@ class _Decoder:
         raise CborError("tags, null and simple values are not of this protocol")
 
     def text(self, size: int) -> str:
+        if size > TEXT_BYTES_MAX:
+            raise CborError("text longer than the protocol allows")
         try:
             text = self.take(size).decode()
         except UnicodeError:

@@ -25,9 +25,28 @@ else:
 _BLOCK_BYTES = const(64)
 
 
+def collect_garbage_every(allocated_bytes: int) -> None:
+    """Let MicroPython collect garbage after so many bytes were allocated, instead of when the heap is full.
+
+    What is made while a program starts stays; it lies close together only if the garbage between is taken away in time.
+    """
+    if MICROPYTHON:
+        import gc  # noqa: PLC0415
+
+        gc.threshold(allocated_bytes)  # type: ignore[attr-defined]
+
+
 def sha256(data: bytes | bytearray | memoryview) -> bytes:
     """Return the SHA-256 digest, 32 bytes."""
     return hashlib.sha256(data).digest()
+
+
+def sha256_of(parts: list[bytes]) -> bytes:
+    """Return the SHA-256 digest of pieces as if they were one, 32 bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def crc32(data: bytes | bytearray | memoryview, seed: int = 0) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
-from protocol.compat import const, sha256
+from protocol.compat import const, sha256, sha256_of
 from protocol.errors import BadCose, BadSignature, CborError
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ TYP_ENROLMENT = "enrolment"
 TYP_ENROLLED = "enrolled"
 TYP_FARE_TABLE = "fare-table"
 TYP_LIST = "list"
+TYP_LIST_DELTA = "list-delta"
+TYP_KEY_SET = "key-set"
+TYP_ROTATION = "rotation"
+TYP_RETIREMENT = "retirement"
 
 _HEADER_ALG = const(1)
 _HEADER_KID = const(4)
@@ -67,28 +71,38 @@ class Sign1:
         self.protected = protected
         self.payload = payload
         self.signature = signature
-        header = _decoded(protected)
-        if not isinstance(header, dict) or sorted(header) != [_HEADER_ALG, _HEADER_KID, _HEADER_TYP]:
-            raise BadCose("the protected header holds alg, kid and typ")
-        self.algorithm = header[_HEADER_ALG]
-        self.kid = header[_HEADER_KID]
-        self.typ = header[_HEADER_TYP]
-        if self.algorithm != ALG_ES256:
-            raise BadCose("the algorithm is ES256")
-        if not isinstance(self.kid, bytes) or len(self.kid) != KID_BYTES or not isinstance(self.typ, str):
-            raise BadCose("kid has 8 bytes and typ is text")
+        self.algorithm = ALG_ES256
+        self.kid, self.typ = read_header(protected, ALG_ES256)
 
 
-def _decoded(data: bytes) -> object:
+def read_header(protected: bytes, algorithm: int) -> tuple[bytes, str]:
+    """Return kid and typ of a protected header that names that algorithm.
+
+    Raises:
+        BadCose: it names another one, or holds something else.
+    """
+    header = decoded(protected)
+    if not isinstance(header, dict) or sorted(header) != [_HEADER_ALG, _HEADER_KID, _HEADER_TYP]:
+        raise BadCose("the protected header holds alg, kid and typ")
+    kid, typ = header[_HEADER_KID], header[_HEADER_TYP]
+    if not cbor.is_integer(header[_HEADER_ALG], algorithm, algorithm):
+        raise BadCose("the algorithm is " + str(algorithm))
+    if not isinstance(kid, bytes) or len(kid) != KID_BYTES or not isinstance(typ, str):
+        raise BadCose("kid has 8 bytes and typ is text")
+    return kid, typ
+
+
+def decoded(data: bytes) -> object:
+    """Return what the bytes encode; BadCose where it is no deterministic CBOR."""
     try:
         return cbor.decode(data)
     except CborError as error:
         raise BadCose("not deterministic CBOR: " + str(error)) from None
 
 
-def protect(kid: bytes, typ: str) -> bytes:
+def protect(kid: bytes, typ: str, algorithm: int = ALG_ES256) -> bytes:
     """Return the protected header, encoded."""
-    return cbor.encode({_HEADER_ALG: ALG_ES256, _HEADER_KID: kid, _HEADER_TYP: typ})
+    return cbor.encode({_HEADER_ALG: algorithm, _HEADER_KID: kid, _HEADER_TYP: typ})
 
 
 def external_aad(audience: str) -> bytes:
@@ -96,19 +110,37 @@ def external_aad(audience: str) -> bytes:
     return cbor.encode(["TAP-SYNC/1", audience])
 
 
-# A payload may be a good part of a validator's memory: it is joined to the rest once, not encoded and then copied.
-
-
 def signature_input(protected: bytes, aad: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure that is signed (RFC 9052 section 4.4)."""
+    return b"".join(_signature_input_parts(protected, aad, [payload]))
+
+
+def _signature_input_parts(protected: bytes, aad: bytes, payload: list[bytes]) -> list[bytes]:
     start = cbor.encode(["Signature1", protected, aad, b""])[:-1]
-    return b"".join([start, cbor.byte_string_head(len(payload)), payload])
+    return [start, cbor.byte_string_head(_size(payload))] + payload
+
+
+# A payload may be a good part of a validator's memory: it is hashed and sent in the pieces it lies in.
+
+
+def _size(parts: list[bytes]) -> int:
+    return sum([len(part) for part in parts])
+
+
+def signature_digest(protected: bytes, aad: bytes, payload: list[bytes]) -> bytes:
+    """Return the SHA-256 of the Sig_structure over a payload in pieces."""
+    return sha256_of(_signature_input_parts(protected, aad, payload))
+
+
+def assemble_parts(protected: bytes, payload: list[bytes], signature: bytes) -> list[bytes]:
+    """Return the message made of these parts, in pieces."""
+    start = cbor.encode([protected, {}, b"", b""])[:-2]
+    return [start, cbor.byte_string_head(_size(payload))] + payload + [cbor.encode(signature)]
 
 
 def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """Return the message made of these parts."""
-    start = cbor.encode([protected, {}, b"", b""])[:-2]
-    return b"".join([start, cbor.byte_string_head(len(payload)), payload, cbor.encode(signature)])
+    return b"".join(assemble_parts(protected, [payload], signature))
 
 
 def parse(message: bytes) -> Sign1:
@@ -117,15 +149,25 @@ def parse(message: bytes) -> Sign1:
     Raises:
         BadCose: it is not a COSE_Sign1 of this protocol.
     """
-    parts = _decoded(message)
-    if not isinstance(parts, list) or len(parts) != 4:
-        raise BadCose("a COSE_Sign1 is an array of four")
-    protected, unprotected, payload, signature = parts
-    if not (isinstance(protected, bytes) and isinstance(payload, bytes) and isinstance(signature, bytes)):
-        raise BadCose("protected header, payload and signature are byte strings")
-    if unprotected != {} or len(signature) != SIGNATURE_BYTES:
-        raise BadCose("the unprotected header is empty and the signature has 64 bytes")
+    protected, payload, signature = take_apart(message)
+    if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
+        raise BadCose("a COSE_Sign1 ends with a signature of 64 bytes")
     return Sign1(protected, payload, signature)
+
+
+def take_apart(message: bytes) -> tuple[bytes, bytes, object]:
+    """Return protected header, payload and what proves them: the shape that all kinds of COSE message here have.
+
+    Raises:
+        BadCose: it has another shape.
+    """
+    parts = decoded(message)
+    if not isinstance(parts, list) or len(parts) != 4:
+        raise BadCose("a message is an array of four")
+    protected, unprotected, payload, proof = parts
+    if not (isinstance(protected, bytes) and isinstance(payload, bytes)) or unprotected != {}:
+        raise BadCose("protected header and payload are byte strings, and the unprotected header is empty")
+    return protected, payload, proof
 
 
 def sign1(payload: bytes, typ: str, audience: str, signer: Signer) -> bytes:

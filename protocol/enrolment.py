@@ -13,9 +13,13 @@ from protocol import cbor
 from protocol.cbor import is_integer
 from protocol.compat import const, hmac_sha256, sha256
 from protocol.cose import ec2_point
-from protocol.errors import BadCose, CborError, EnrolmentError
+from protocol.cose_mac import named_kid
+from protocol.errors import BadCose, EnrolmentError
+from protocol.fields import U16_MAX, U32_MAX, Layout
+from protocol.limits import KEY_SET_BYTES_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -28,9 +32,10 @@ _CODE_CHARACTERS = const(55)
 _GROUP = const(5)
 _BUNDLE_BYTES = const(184)
 _QR_DAYS = const(3)
-_U16_MAX = const(0xFFFF)
-_U32_MAX = const(0xFFFFFFFF)
+_PROFILE_SHARED_SECRET = const(3)
 ENROLMENT_VERSION = const(1)
+_REQUEST = Layout("enrolment", EnrolmentError, 6, ((1, 16), (2, 8), (5, 32)), ((4, 1, 3),))
+_ENROLLED = Layout("enrolled", EnrolmentError, 9, ((1, 16), (6, 192)), ((2, 0, U32_MAX), (8, 0, U32_MAX)), (9,))
 
 
 class Invitation:
@@ -149,13 +154,13 @@ def decode_key_bundle(data: bytes) -> KeyBundle:
 
 
 class EnrolmentRequest:
-    """What a device says of itself (typ "enrolment", signed with the key it registers).
+    """What a device says of itself (typ "enrolment", signed or authenticated with the key it registers).
 
     Attributes:
         device: 16 bytes, chosen by the device.
         code_id: of the invitation, 8 bytes.
-        key: the COSE_Key it will sign with.
-        profile: 1 key in a secure element, 2 software key, 3 low assurance.
+        key: the COSE_Key it will sign with; on profile 3 the name of the shared one.
+        profile: 1 key in a secure element, 2 software key, 3 shared secret.
         proof: `Invitation.proof`, 32 bytes.
     """
 
@@ -188,10 +193,8 @@ def decode_request(payload: bytes) -> EnrolmentRequest:
     Raises:
         EnrolmentError: the payload has not the shape of one.
     """
-    fields = _decoded(payload, 6, {1: 16, 2: _CODE_ID_BYTES, 5: 32})
-    _require_point(fields[3])
-    if not is_integer(fields[4], 1, 3):
-        raise EnrolmentError("the profile is 1, 2 or 3")
+    fields = _REQUEST.read(payload)
+    _require_key(named_kid if fields[4] == _PROFILE_SHARED_SECRET else ec2_point, fields[3])
     return EnrolmentRequest(fields[1], fields[2], fields[3], fields[4], fields[5])
 
 
@@ -206,6 +209,7 @@ class Enrolled:
         wrapped_keys: the `KeyBundle`, wrapped.
         line, city: numbers; `vehicle`: code of the vehicle it is mounted in.
         server_time_s: unix seconds.
+        key_set: the signed key set in force, from which on `keyset` says who may sign what; absent where there is none.
     """
 
     __slots__ = (
@@ -215,6 +219,7 @@ class Enrolled:
         "device",
         "document_key",
         "epoch",
+        "key_set",
         "line",
         "server_time_s",
         "vehicle",
@@ -234,6 +239,7 @@ class Enrolled:
         vehicle: str,
         city: int,
         server_time_s: int,
+        key_set: bytes | None = None,
     ) -> None:
         self.device = device
         self.epoch = epoch
@@ -245,22 +251,24 @@ class Enrolled:
         self.vehicle = vehicle
         self.city = city
         self.server_time_s = server_time_s
+        self.key_set = key_set
 
 
 def encode_enrolled(enrolled: Enrolled) -> bytes:
-    return cbor.encode(
-        {
-            0: ENROLMENT_VERSION,
-            1: enrolled.device,
-            2: enrolled.epoch,
-            3: enrolled.ack_key,
-            4: enrolled.document_key,
-            5: enrolled.audience,
-            6: enrolled.wrapped_keys,
-            7: [enrolled.line, enrolled.vehicle, enrolled.city],
-            8: enrolled.server_time_s,
-        }
-    )
+    fields: dict[int, Any] = {
+        0: ENROLMENT_VERSION,
+        1: enrolled.device,
+        2: enrolled.epoch,
+        3: enrolled.ack_key,
+        4: enrolled.document_key,
+        5: enrolled.audience,
+        6: enrolled.wrapped_keys,
+        7: [enrolled.line, enrolled.vehicle, enrolled.city],
+        8: enrolled.server_time_s,
+    }
+    if enrolled.key_set is not None:
+        fields[9] = enrolled.key_set
+    return cbor.encode(fields)
 
 
 def decode_enrolled(payload: bytes) -> Enrolled:
@@ -269,15 +277,17 @@ def decode_enrolled(payload: bytes) -> Enrolled:
     Raises:
         EnrolmentError: the payload has not the shape of one.
     """
-    fields = _decoded(payload, 9, {1: 16, 6: _BUNDLE_BYTES + 8})
-    _require_point(fields[3])
-    _require_point(fields[4])
+    fields = _ENROLLED.read(payload)
+    _require_key(ec2_point, fields[3])
+    _require_key(ec2_point, fields[4])
+    key_set = fields.get(9, b" ")
+    if not isinstance(key_set, bytes) or not 0 < len(key_set) <= KEY_SET_BYTES_MAX:
+        raise EnrolmentError("a signed key set has 1 to " + str(KEY_SET_BYTES_MAX) + " bytes")
     place = fields[7]
     if not (isinstance(place, list) and len(place) == 3 and isinstance(place[1], str) and isinstance(fields[5], str)):
         raise EnrolmentError("the answer names an audience and [line, vehicle, city]")
-    numbers = ((fields[2], _U32_MAX), (fields[8], _U32_MAX), (place[0], _U16_MAX), (place[2], _U16_MAX))
-    if not all(is_integer(number, 0, greatest) for number, greatest in numbers):
-        raise EnrolmentError("epoch, time, line and city are numbers")
+    if not (is_integer(place[0], 0, U16_MAX) and is_integer(place[2], 0, U16_MAX)):
+        raise EnrolmentError("line and city are numbers")
     return Enrolled(
         device=fields[1],
         epoch=fields[2],
@@ -289,24 +299,12 @@ def decode_enrolled(payload: bytes) -> Enrolled:
         vehicle=place[1],
         city=place[2],
         server_time_s=fields[8],
+        key_set=fields.get(9),
     )
 
 
-def _decoded(payload: bytes, keys: int, sizes: dict[int, int]) -> dict[int, Any]:
+def _require_key(read: Callable[[object], object], key: object) -> None:
     try:
-        fields = cbor.decode(payload)
-    except CborError as error:
-        raise EnrolmentError("not deterministic CBOR: " + str(error)) from None
-    if not isinstance(fields, dict) or sorted(fields) != list(range(keys)) or not is_integer(fields[0], 1, 1):
-        raise EnrolmentError("not an enrolment message of version 1")
-    for key, size in sizes.items():
-        if not isinstance(fields[key], bytes) or len(fields[key]) != size:
-            raise EnrolmentError("key " + str(key) + " has " + str(size) + " bytes")
-    return fields
-
-
-def _require_point(key: object) -> None:
-    try:
-        ec2_point(key)
+        read(key)
     except BadCose as error:
         raise EnrolmentError("key: " + str(error)) from None

@@ -24,7 +24,7 @@ class CoseError(RemoteProtocolError):
 
 
 class BadCose(CoseError):  # noqa: N818 - the status of the wire is BAD_COSE
-    """Not a COSE_Sign1 of this protocol: shape, algorithm or `typ`."""
+    """Not a COSE message of this protocol: shape, algorithm or `typ`."""
 
 
 class UnknownKid(CoseError):  # noqa: N818 - the status of the wire is KID_UNKNOWN
@@ -32,7 +32,7 @@ class UnknownKid(CoseError):  # noqa: N818 - the status of the wire is KID_UNKNO
 
 
 class BadSignature(CoseError):  # noqa: N818 - the status of the wire is BAD_SIG
-    """The signature does not hold: another key, another audience, or a changed byte."""
+    """A signature or tag does not hold (another key, another audience, a changed byte), or there are too few."""
 
 
 class TapError(RemoteProtocolError):
@@ -48,11 +48,19 @@ class AckError(RemoteProtocolError):
 
 
 class DocumentError(RemoteProtocolError):
-    """Not a fare table or medium list of this protocol."""
+    """Not a fare table, medium list or key set of this protocol."""
+
+
+class ListGapError(DocumentError):
+    """A change of a list that does not lead on from the list held: it must be fetched whole."""
 
 
 class EnrolmentError(RemoteProtocolError):
     """Not an enrolment of this protocol, or not one meant for us."""
+
+
+class RotationError(RemoteProtocolError):
+    """Not a rotation or retirement of this protocol."""
 
 
 class CardError(ProtocolError):

@@ -38,7 +38,6 @@ _TEETH = const(5)
 _ROWS = const(52)
 _ROW_BITS = (1 << 52) - 1
 _POINT_BYTES = const(64)
-_TABLES_MAX = const(4)
 _YIELD_EVERY = const(2)
 
 
@@ -102,14 +101,35 @@ def _affine_all(points: list[Jacobian]) -> list[Point]:
     return result
 
 
-# Tables of the keys in use: the base point, the service's ack key and its document key. Each costs as much as two signatures.
-_tables: dict[Point, bytes] = {}
+# Combs of the keys in use: the base point, the service's ack key and its document key. Each costs as much as two signatures.
+# Their room is taken when the program starts: pieces made later would lie scattered between the numbers of a computation, and a
+# heap with holes has no room for a message.
+_rooms = [bytearray(31 * _POINT_BYTES) for _ in range(3)]
+_owners: list[Point | None] = [None, None, None]
+_BEING_MADE = (0, 0)
+_AT_ONCE = const(4)
 
 
-def _table_steps(point: Point) -> Generator[None, None, bytes]:
+def _room_for(point: Point) -> int:
+    """Return a room that is free, or that of the key which came first; the base point keeps the first one."""
+    if point == G:
+        return 0
+    if _owners[1] is not None and _owners[2] is not None:
+        _owners[1], _rooms[1], _rooms[2] = _owners[2], _rooms[2], _rooms[1]
+        _owners[2] = None
+    return 1 if _owners[1] is None else 2
+
+
+def _point_at(table: bytearray, number: int) -> Point:
+    """Return a point of a comb, counted from 1."""
+    end = number * _POINT_BYTES
+    return int.from_bytes(table[end - 64 : end - 32], "big"), int.from_bytes(table[end - 32 : end], "big")
+
+
+def _table_steps(point: Point) -> Generator[None, None, bytearray]:
     """Return the comb of a point: its multiples by 2^0, 2^52, ... 2^208 summed in each of the 31 ways to choose among them."""
-    if point in _tables:
-        return _tables[point]
+    if point in _owners:
+        return _rooms[_owners.index(point)]
     powers: list[Jacobian] = [(point[0], point[1], 1)]
     for _ in range(_TEETH - 1):
         power = powers[-1]
@@ -120,20 +140,28 @@ def _table_steps(point: Point) -> Generator[None, None, bytes]:
         powers.append(power)
     teeth = _affine_all(powers)
     yield
-    # No choice sums to a multiple of the order, so none of these is the point at infinity.
-    sums: list[Jacobian] = [_INFINITY]
+    room = _room_for(point)
+    _owners[room] = _BEING_MADE
+    table = _rooms[room]
+    end = 0
+    # No choice sums to a multiple of the order, so none of these is the point at infinity. A few at a time: memory is short.
     for tooth in teeth:
-        for index in range(len(sums)):
-            sums.append(_add(sums[index], tooth))
-        yield
-    table = b"".join([x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in _affine_all(sums[1:])])
-    if len(_tables) >= _TABLES_MAX:
-        _tables.clear()
-    _tables[point] = table
+        count = end // _POINT_BYTES + 1
+        for start in range(0, count, _AT_ONCE):
+            sums = []
+            for number in range(start, min(start + _AT_ONCE, count)):
+                known = _point_at(table, number) + (1,) if number else _INFINITY
+                sums.append(_add(known, tooth))
+            for x, y in _affine_all(sums):
+                table[end : end + 32] = x.to_bytes(32, "big")
+                table[end + 32 : end + 64] = y.to_bytes(32, "big")
+                end += _POINT_BYTES
+            yield
+    _owners[room] = point
     return table
 
 
-def _multiply_steps(terms: list[tuple[int, bytes]]) -> Generator[None, None, Jacobian]:
+def _multiply_steps(terms: list[tuple[int, bytearray]]) -> Generator[None, None, Jacobian]:
     """Return the sum of scalars times points, the points given by their combs."""
     combs = [([scalar >> (_ROWS * tooth) & _ROW_BITS for tooth in range(_TEETH)], table) for scalar, table in terms]
     total: Jacobian = _INFINITY
@@ -146,9 +174,7 @@ def _multiply_steps(terms: list[tuple[int, bytes]]) -> Generator[None, None, Jac
             for tooth in range(_TEETH):
                 column |= (teeth[tooth] >> row & 1) << tooth
             if column:
-                end = column * _POINT_BYTES
-                x = int.from_bytes(table[end - 64 : end - 32], "big")
-                total = _add(total, (x, int.from_bytes(table[end - 32 : end], "big")))
+                total = _add(total, _point_at(table, column))
     return total
 
 
@@ -224,7 +250,7 @@ def verify_steps(x: int, y: int, digest: bytes, signature: bytes) -> Generator[N
 
 
 class P256Signer:
-    """Signs with one private key; `sign_steps` lets a loop breathe.
+    """Signs with one private key; `sign_digest_steps` lets a loop breathe.
 
     Attributes:
         kid: names the key.
@@ -234,11 +260,11 @@ class P256Signer:
         self.kid = kid
         self._private = private
 
-    def sign_steps(self, message: bytes) -> Generator[None, None, bytes]:
-        return sign_steps(self._private, sha256(message))
+    def sign_digest_steps(self, digest: bytes) -> Generator[None, None, bytes]:
+        return sign_steps(self._private, digest)
 
     def sign(self, message: bytes) -> bytes:
-        return finish(self.sign_steps(message))
+        return finish(self.sign_digest_steps(sha256(message)))
 
 
 class P256Verifier:
@@ -247,11 +273,11 @@ class P256Verifier:
     def __init__(self, keys: dict[bytes, tuple[bytes, bytes]]) -> None:
         self._keys = keys
 
-    def verify_steps(self, kid: bytes, message: bytes, signature: bytes) -> Generator[None, None, bool]:
+    def verify_digest_steps(self, kid: bytes, digest: bytes, signature: bytes) -> Generator[None, None, bool]:
         if kid not in self._keys:
             raise UnknownKid("signed with a key that is not known here")
         x, y = self._keys[kid]
-        return verify_steps(int.from_bytes(x, "big"), int.from_bytes(y, "big"), sha256(message), signature)
+        return verify_steps(int.from_bytes(x, "big"), int.from_bytes(y, "big"), digest, signature)
 
     def verify(self, kid: bytes, message: bytes, signature: bytes) -> bool:
-        return finish(self.verify_steps(kid, message, signature))
+        return finish(self.verify_digest_steps(kid, sha256(message), signature))

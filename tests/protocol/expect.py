@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def refusal(error: type[Exception], function: Callable[..., Any], *arguments: Any) -> str:  # noqa: ANN401
+def refusal(error: type[Exception] | tuple[type[Exception], ...], function: Callable[..., Any], *arguments: Any) -> str:  # noqa: ANN401
     """Return the words with which a call is refused; it must be refused, and with that error."""
     try:
         function(*arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protocol import cbor
 from protocol.errors import CborError, LocalProtocolError
-from protocol.limits import ITEMS_MAX, MESSAGE_BYTES_MAX
+from protocol.limits import ITEMS_MAX, MESSAGE_BYTES_MAX, TEXT_BYTES_MAX
 from tests.protocol.expect import refusal
 from tests.vectors.load import from_json, load
 
@@ -69,6 +69,25 @@ def test_a_length_that_no_message_has_is_refused_before_room_is_made() -> None:
     for encoded in ("5affffffff", "7bffffffffffffffff", "9affffffff", "baffffffff", "9b7fffffffffffffff"):
         assert _refused(encoded)
     assert "more items" in _refused("99" + (ITEMS_MAX + 1).to_bytes(2, "big").hex())
+
+
+def test_the_items_of_all_arrays_and_maps_together_are_counted() -> None:
+    half = "9901ff" + "00" * 511
+    assert len(cbor.decode(bytes.fromhex("82" + half + half))) == 2
+    assert "more items" in _refused("83" + half + half + "00")
+    # A key and its value are one.
+    pairs = "".join(["18" + bytes([key]).hex() + "00" for key in range(24, 56)])
+    maps = "98" + bytes([31]).hex() + ("b820" + pairs) * 31
+    assert len(cbor.decode(bytes.fromhex(maps))) == 31
+    assert "more items" in _refused("9820" + ("b820" + pairs) * 32)
+    assert len(cbor.decode(bytes.fromhex("990400" + "00" * ITEMS_MAX))) == ITEMS_MAX
+
+
+def test_text_is_short() -> None:
+    assert len(cbor.decode(cbor.encode("x" * TEXT_BYTES_MAX))) == TEXT_BYTES_MAX
+    assert "text longer" in _refused("790100" + "78" * 256)
+    assert refusal(LocalProtocolError, cbor.encode, "x" * (TEXT_BYTES_MAX + 1))
+    assert refusal(LocalProtocolError, cbor.encode, "\u049b" * 128)
 
 
 def test_more_than_a_message_may_hold_is_refused() -> None:

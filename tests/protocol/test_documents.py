@@ -73,7 +73,8 @@ def test_the_longest_list_fits_one_message_and_a_validator() -> None:
     tokens = bytearray(DENY_LIST_ENTRIES_MAX * 16)
     for index in range(DENY_LIST_ENTRIES_MAX):
         tokens[index * 16 : index * 16 + 2] = (index + 1).to_bytes(2, "big")
-    payload = encode_list(MediumList(LIST_DENY, 1, 2000, bytes(tokens)))
+    payload = encode_list(MediumList(LIST_DENY, 1, 2000, tokens))  # no second copy of it
+    del tokens
     assert len(payload) < MESSAGE_BYTES_MAX - 256
     listed = decode_list(payload)
     assert len(listed) == DENY_LIST_ENTRIES_MAX

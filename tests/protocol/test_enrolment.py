@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from protocol import cbor, enrolment
 from protocol.errors import EnrolmentError
+from protocol.keyset import take
 from protocol.keywrap import unwrap
+from protocol.limits import KEY_SET_BYTES_MAX
+from protocol.p256 import P256Verifier
 from tests.protocol.aes import Aes
 from tests.protocol.expect import refusal
+from tests.vectors.wire_keys import make_first_key_set, make_shared_key, make_shared_request
 from tests.vectors.wire_messages import make_enrolled, make_invitation, make_key_bundle, make_request
 
 _TEXT = enrolment.print_invitation(make_invitation())
@@ -83,6 +87,26 @@ def test_what_is_no_request_is_refused() -> None:
         assert refusal(EnrolmentError, enrolment.decode_request, cbor.encode(changed))
 
 
+def test_a_device_of_profile_3_names_its_key_and_never_says_it() -> None:
+    before = make_shared_request()
+    after = enrolment.decode_request(enrolment.encode_request(before))
+    assert (after.profile, after.key, after.proof) == (3, make_shared_key().cose_key, before.proof)
+    holding: dict[int, int | bytes] = {1: 4, -1: bytes(32)}
+    for key, profile in ((before.key, 1), (before.key, 2), (make_request().key, 3), (holding, 3)):
+        before.key, before.profile = key, profile
+        assert refusal(EnrolmentError, enrolment.decode_request, enrolment.encode_request(before))
+
+
+def test_an_answer_comes_back_with_a_key_set_and_without() -> None:
+    first_set = make_first_key_set()
+    for key_set in (None, first_set):
+        before = make_enrolled(Aes())
+        before.key_set = key_set
+        after = enrolment.decode_enrolled(enrolment.encode_enrolled(before))
+        assert after.key_set == key_set
+    assert take(first_set, after.audience, None, after.server_time_s, P256Verifier).number == 1
+
+
 def test_an_answer_comes_back() -> None:
     before = make_enrolled(Aes())
     after = enrolment.decode_enrolled(enrolment.encode_enrolled(before))
@@ -104,6 +128,9 @@ def test_what_is_no_answer_is_refused() -> None:
         (7, [1 << 16, "A-101", 1]),
         (8, True),
         (9, 1),
+        (9, b""),
+        (9, bytes(KEY_SET_BYTES_MAX + 1)),
+        (10, b"x"),
     ):
         changed = dict(whole)
         changed[key] = value

@@ -1,18 +1,22 @@
-"""Every decoder under arbitrary and nearly right messages: it refuses with its own error, or what it reads is written back the same."""
+"""Every decoder under arbitrary and nearly right messages: it refuses them, or what it reads is written back the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import cbor
+from firmware.boards.crypto_cpython import Es256Verifier
+from protocol import cbor, keyset
 from protocol.ack import decode_ack, decode_error, encode_ack, encode_error
 from protocol.batch import check_run, decode_batch, encode_batch, next_head
-from protocol.cose import Verifier, parse, verify1
+from protocol.cose import assemble, parse, verify1
+from protocol.cose_mac import Mac0, verify_mac0
+from protocol.cose_mac import parse as parse_either
+from protocol.cose_sign import parse as parse_sign
 from protocol.enrolment import (
     Invitation,
     decode_enrolled,
@@ -24,11 +28,25 @@ from protocol.enrolment import (
 )
 from protocol.errors import EnrolmentError, LocalProtocolError, RemoteProtocolError
 from protocol.fare_table import decode_fare_table, encode_fare_table
+from protocol.keyset import decode_key_set, encode_key_set
 from protocol.limits import BATCH_RECORDS_MAX, DENY_LIST_ENTRIES_MAX, SEQUENCE_MAX
-from protocol.medium_list import LIST_DENY, decode_list, encode_list, make_list
+from protocol.list_delta import decode_delta, encode_delta
+from protocol.medium_list import (
+    LIST_DENY,
+    decode_list,
+    decode_list_part,
+    encode_list,
+    encode_list_part,
+    make_list,
+)
+from protocol.rotation import decode_retirement, decode_rotation, encode_retirement, encode_rotation
 from protocol.tap import KIND_BOOT, Tap, decode_tap, encode_tap
 from tests.vectors.load import load
+from tests.vectors.wire_keys import make_shared_key
 from tests.vectors.wire_messages import make_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _VECTORS = load("wire")
 _CODECS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = {
@@ -41,8 +59,16 @@ _CODECS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = {
     "error": (decode_error, encode_error),
     "fare-table": (decode_fare_table, encode_fare_table),
     "list": (decode_list, encode_list),
+    "list part": (partial(decode_list_part, kind=LIST_DENY), encode_list_part),
+    "list-delta": (decode_delta, encode_delta),
+    "key-set": (decode_key_set, encode_key_set),
+    "rotation": (decode_rotation, encode_rotation),
+    "shared rotation": (decode_rotation, encode_rotation),
+    "retirement": (decode_retirement, encode_retirement),
     "enrolment": (decode_request, encode_request),
     "enrolled": (decode_enrolled, encode_enrolled),
+    "enrolled with key set": (decode_enrolled, encode_enrolled),
+    "shared enrolment": (decode_request, encode_request),
 }
 _VALUES = st.one_of(
     st.integers(-3, 30),
@@ -55,7 +81,7 @@ _VALUES = st.one_of(
 )
 
 
-class _Trusting(Verifier):
+class _Trusting:
     def verify(self, kid: bytes, message: bytes, signature: bytes) -> bool:
         return bool(kid and message and signature)
 
@@ -104,10 +130,42 @@ def test_arbitrary_values_are_refused_by_every_decoder(value: object, name: str)
 
 @given(st.one_of(st.binary(max_size=100), st.lists(_VALUES, max_size=5).map(cbor.encode)))
 def test_arbitrary_envelopes_are_refused(message: bytes) -> None:
-    with pytest.raises(RemoteProtocolError):
-        parse(message)
+    for read in (parse, parse_either, parse_sign):
+        with pytest.raises(RemoteProtocolError):
+            read(message)
     with pytest.raises(RemoteProtocolError):
         verify1(message, "batch", "almaty", _Trusting())
+    with pytest.raises(RemoteProtocolError):
+        verify_mac0(message, "batch", "almaty", make_shared_key())
+    with pytest.raises(RemoteProtocolError):
+        keyset.take(message, "almaty", None, None, lambda _: _Trusting())
+
+
+@pytest.mark.parametrize("name", ["key-set", "rotation", "shared ack"])
+@given(data=st.data())
+def test_an_envelope_with_one_byte_changed_is_refused_or_means_itself(name: str, data: st.DataObject) -> None:
+    message = bytearray.fromhex(_VECTORS[name]["message"])
+    message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        if name == "shared ack":
+            parsed = parse_either(bytes(message))
+            assert isinstance(parsed, Mac0)
+            assert assemble(parsed.protected, parsed.payload, parsed.tag) == message
+        else:
+            assert parse_sign(bytes(message)).encode() == message
+    except RemoteProtocolError:
+        pass
+
+
+@given(data=st.data())
+def test_a_key_set_with_one_byte_changed_is_not_believed(data: st.DataObject) -> None:
+    message = bytes.fromhex(_VECTORS["key-set"]["message"])
+    changed = bytearray(message)
+    index = data.draw(st.integers(0, len(changed) - 1))
+    changed[index] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(RemoteProtocolError):
+        keyset.take(bytes(changed), "almaty", None, None, Es256Verifier)
+    assert keyset.take(message, "almaty", None, None, Es256Verifier).number == 1
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=20), st.integers(1, SEQUENCE_MAX))
@@ -140,7 +198,7 @@ def test_a_list_too_long_for_one_message_is_not_made() -> None:
     tokens = [number.to_bytes(16, "big") for number in range(DENY_LIST_ENTRIES_MAX + 1)]
     assert len(make_list(LIST_DENY, 1, 2000, tokens[1:] + tokens[1:])) == DENY_LIST_ENTRIES_MAX
     with pytest.raises(LocalProtocolError):
-        make_list(LIST_DENY, 1, 2000, tokens)
+        encode_list(make_list(LIST_DENY, 1, 2000, tokens))
 
 
 @given(st.binary(min_size=32, max_size=32))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from firmware.boards.crypto_cpython import Aes
-from tests.vectors.wire_messages import make_all
+from tests.vectors.wire import make_all
 
 PATH = Path(__file__).with_name("wire.json")
 

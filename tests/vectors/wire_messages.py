@@ -14,15 +14,18 @@ from protocol.cose import (
     TYP_ENROLMENT,
     TYP_FARE_TABLE,
     TYP_LIST,
+    TYP_LIST_DELTA,
+    TYP_RETIREMENT,
     ec2_key,
     key_thumbprint,
-    sign1,
 )
 from protocol.decisions import DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_DENIED
 from protocol.fare_table import FareTable, encode_fare_table
 from protocol.keywrap import wrap
-from protocol.medium_list import LIST_DENY, encode_list, make_list
+from protocol.list_delta import encode_delta, make_delta
+from protocol.medium_list import LIST_ALLOW, LIST_DENY, ListPart, encode_list, encode_list_part, make_list
 from protocol.p256 import P256Signer, public_key
+from protocol.rotation import Retirement, encode_retirement
 from protocol.tap import Tap
 
 if TYPE_CHECKING:
@@ -187,13 +190,21 @@ def make_enrolled(aes: Aes) -> enrolment.Enrolled:
     )
 
 
+def make_retirement() -> Retirement:
+    batch = make_batch(["boot", "intent", "outcome", "cash", "refused", "test-tap", "lost-range"])
+    return Retirement(DEVICE, EPOCH, _last_sequence(batch), batch.head_after, NONCE)
+
+
 def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
     """Return the payload of each signed message, with its typ, its audience and who signs it."""
     device, service = make_signer(DEVICE_PRIVATE), make_signer(SERVICE_PRIVATE)
     document = make_signer(SERVICE_PRIVATE - 1)
     batch = make_batch(["boot", "intent", "outcome", "cash", "refused", "test-tap", "lost-range"])
     fares = FareTable(4, NOW_S - 3600, NOW_S + 86400, 1, {1: {1: 12000, 2: 6000, 5: 0}, 6: {1: 20000}})
-    tokens = [sha256(b"denied %d" % number)[:16] for number in range(3)]
+    tokens = [sha256(b"denied %d" % number)[:16] for number in range(4)]
+    deny_list = make_list(LIST_DENY, 10, NOW_S + 86400, tokens[:3])
+    delta = make_delta(deny_list, make_list(LIST_DENY, 11, NOW_S + 86400, tokens[1:]))
+    allow_list = make_list(LIST_ALLOW, 3, NOW_S + 86400, tokens[3:])
     return {
         "enrolment": (enrolment.encode_request(make_request()), TYP_ENROLMENT, "", device),
         "enrolled": (enrolment.encode_enrolled(make_enrolled(aes)), TYP_ENROLLED, AUDIENCE, service),
@@ -201,18 +212,9 @@ def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
         "heartbeat": (encode_batch(make_batch([])), TYP_BATCH, AUDIENCE, device),
         "ack": (ack.encode_ack(make_ack(batch)), TYP_ACK, AUDIENCE, service),
         "fare-table": (encode_fare_table(fares), TYP_FARE_TABLE, AUDIENCE, document),
-        "list": (encode_list(make_list(LIST_DENY, 10, NOW_S + 86400, tokens)), TYP_LIST, AUDIENCE, document),
+        "list": (encode_list(deny_list), TYP_LIST, AUDIENCE, document),
+        "list allow": (encode_list(allow_list), TYP_LIST, AUDIENCE, document),
+        "list part": (encode_list_part(ListPart(deny_list, 2, 3)), TYP_LIST, AUDIENCE, document),
+        "list-delta": (encode_delta(delta), TYP_LIST_DELTA, AUDIENCE, document),
+        "retirement": (encode_retirement(make_retirement()), TYP_RETIREMENT, AUDIENCE, device),
     }
-
-
-def make_all(aes: Aes) -> dict[str, dict[str, str]]:
-    """Return everything, as it stands in `wire.json`."""
-    written = {"invitation": {"text": enrolment.print_invitation(make_invitation())}}
-    for name, record in make_records().items():
-        written["record " + name] = {"record": record.hex()}
-    for name, (payload, typ, audience, signer) in make_payloads(aes).items():
-        message = sign1(payload, typ, audience, signer)
-        written[name] = {"typ": typ, "audience": audience, "payload": payload.hex(), "message": message.hex()}
-    written["error"] = {"payload": ack.encode_error(ack.ErrorAnswer(ack.STATUS_BUSY, 30)).hex()}
-    written["key bundle"] = {"plain": make_key_bundle().encode().hex()}
-    return written
