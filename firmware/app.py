@@ -16,6 +16,8 @@ from firmware.uploader import Uploader
 from firmware.validator import FULL_REFUSE, Validator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firmware.boards.board import Board
 
 UPLOAD_INTERVAL_S = 180
@@ -25,8 +27,25 @@ class NotEnrolled(Exception):  # noqa: N818 - a state, told to a technician
     """The device has no place yet."""
 
 
-def run(board: Board, upload_interval_s: int = UPLOAD_INTERVAL_S, policy_when_full: str = FULL_REFUSE) -> None:
-    """Run the validator until the power fails.
+class Parts:
+    """What makes the parts of a validator. A simulation hands in its own: parts that it watches, or broke on purpose."""
+
+    def __init__(self) -> None:
+        self.loop: Callable[..., Loop] = Loop
+        self.journal: Callable[..., Journal] = Journal
+        self.recent: Callable[..., RecentTaps] = RecentTaps
+        self.recorder: Callable[..., Recorder] = Recorder
+        self.validator: Callable[..., Validator] = Validator
+        self.uploader: Callable[..., Uploader] = Uploader
+
+
+def start(
+    board: Board,
+    upload_interval_s: int = UPLOAD_INTERVAL_S,
+    policy_when_full: str = FULL_REFUSE,
+    parts: Parts | None = None,
+) -> Loop:
+    """Wire the validator and return its loop, ready to be run.
 
     Raises:
         NotEnrolled: `enrol` must come first.
@@ -36,20 +55,26 @@ def run(board: Board, upload_interval_s: int = UPLOAD_INTERVAL_S, policy_when_fu
     membership = load_membership(board, identity) if identity else None
     if identity is None or membership is None:
         raise NotEnrolled("this validator is not enrolled: run `enrol` with an invitation first")
-    loop = Loop(board)
-    journal = Journal(board.flash, identity.derived_key(b"journal"), identity.device, membership.enrolled.epoch)
-    recent = RecentTaps()
+    parts = parts or Parts()
+    loop = parts.loop(board)
+    journal = parts.journal(board.flash, identity.derived_key(b"journal"), identity.device, membership.enrolled.epoch)
+    recent = parts.recent()
     journal.recover(recent.recall)
-    recorder = Recorder(board, journal, Place(membership.enrolled.line))
+    recorder = parts.recorder(board, journal, Place(membership.enrolled.line))
     recorder.started(recent.take_dangling())
     rules = Rules(board, loop, membership, recorder)
-    validator = Validator(board, loop, membership, rules, recorder, recent, Feedback(board), policy_when_full)
-    uploader = Uploader(board, loop, identity, membership, journal, recorder, rules, upload_interval_s * 1000)
-    loop.spawn(_start(rules, loop, validator, uploader, board))
-    loop.run()
+    validator = parts.validator(board, loop, membership, rules, recorder, recent, Feedback(board), policy_when_full)
+    uploader = parts.uploader(board, loop, identity, membership, journal, recorder, rules, upload_interval_s * 1000)
+    loop.spawn(_serve(rules, loop, validator, uploader, board))
+    return loop
 
 
-async def _start(rules: Rules, loop: Loop, validator: Validator, uploader: Uploader, board: Board) -> None:
+def run(board: Board, upload_interval_s: int = UPLOAD_INTERVAL_S, policy_when_full: str = FULL_REFUSE) -> None:
+    """Run the validator until the power fails; see `start`."""
+    start(board, upload_interval_s, policy_when_full).run()
+
+
+async def _serve(rules: Rules, loop: Loop, validator: Validator, uploader: Uploader, board: Board) -> None:
     await rules.load()
     loop.spawn(validator.serve_cards(Pn532(board.nfc, loop)))
     loop.spawn(validator.serve_codes())

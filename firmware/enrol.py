@@ -34,7 +34,7 @@ async def enrol(board: Board, loop: Loop, code: str) -> str:
     identity = make_identity(board)
     proof = invitation.proof(identity.device, cbor.encode(identity.cose_key))
     request = EnrolmentRequest(identity.device, invitation.code_id, identity.cose_key, board.profile, proof)
-    message = await sign(loop, identity.signer(), encode_request(request), TYP_ENROLMENT, _ANY_AUDIENCE)
+    message = await sign(loop, identity.signer(), [encode_request(request)], TYP_ENROLMENT, _ANY_AUDIENCE)
     status, answer = await fetch(board, loop, "POST", "/v1/enrolments", message, _TIMEOUT_MS)
     if status != 200:
         raise EnrolmentError("the service refused the invitation (" + _reason(status, answer) + "): ask for a new one")

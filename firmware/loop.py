@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from protocol.compat import collect_garbage_often
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from typing import Any
@@ -24,7 +26,7 @@ class _Wait:
 
     __slots__ = ("port", "until_ms")
 
-    def __init__(self, port: Port | None, until_ms: int | None) -> None:
+    def __init__(self, port: Port | Flag | None, until_ms: int | None) -> None:
         self.port = port
         self.until_ms = until_ms
 
@@ -33,6 +35,23 @@ class _Wait:
 
     # CPython awaits through `__await__`, MicroPython iterates.
     __await__ = __iter__
+
+
+class Flag:
+    """Something that one task raises and another waits for, with `port_ready`."""
+
+    def __init__(self) -> None:
+        self._raised = False
+
+    def raise_(self) -> None:
+        self._raised = True
+
+    def lower(self) -> None:
+        self._raised = False
+
+    def has_data(self) -> bool:
+        """Return whether it is raised."""
+        return self._raised
 
 
 class Loop:
@@ -57,14 +76,15 @@ class Loop:
         """Let other tasks run."""
         await _Wait(None, self._board.ticks_ms())
 
-    async def port_ready(self, port: Port, until_ms: int | None = None) -> bool:
-        """Wait until the port has bytes or was closed, or until that moment; return whether it has or was."""
+    async def port_ready(self, port: Port | Flag, until_ms: int | None = None) -> bool:
+        """Wait until the port has bytes or was closed (a flag: is raised), or until that moment; return whether it is so."""
         if not port.has_data():
             await _Wait(port, until_ms)
         return port.has_data()
 
     def run(self) -> None:
         """Run until no task is left, which for a validator is never."""
+        collect_garbage_often(False)
         while self._tasks:
             if not self.run_ready():
                 self._board.wait(self.next_deadline_ms())

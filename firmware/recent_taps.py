@@ -84,7 +84,7 @@ class RecentTaps:
         elif tap.kind == KIND_INTENT:
             self._intents[tap.sequence] = tap
         elif tap.kind == KIND_OUTCOME and isinstance(tap.reference, int):
-            intent = self._intents.pop(tap.reference, None)
+            intent = self._intents.pop(tap.reference, None) or self._unknown_at(tap.reference)
             if intent is None or intent.token is None:
                 return
             if tap.decision == DECISION_OUTCOME_UNKNOWN:
@@ -93,6 +93,12 @@ class RecentTaps:
             self.unknown.pop(intent.token, None)
             if tap.balance_minor is not None:
                 self.remember(intent, tap.balance_minor, seen=False)
+
+    def _unknown_at(self, sequence: int) -> Tap | None:
+        for intent in self.unknown.values():
+            if intent.sequence == sequence:
+                return intent
+        return None
 
     def take_dangling(self) -> list[Tap]:
         """Return, once, the intents that the journal has no outcome of."""

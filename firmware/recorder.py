@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.journal import JournalFull
+from firmware.loop import Flag
 from protocol.compat import const
 from protocol.decisions import DECISION_OUTCOME_UNKNOWN
-from protocol.tap import KIND_BOOT, KIND_CLOCK_STEP, KIND_FAULT, KIND_OUTCOME, Tap, encode_tap
+from protocol.tap import KIND_BOOT, KIND_CLOCK_STEP, KIND_FAULT, KIND_INTENT, KIND_OUTCOME, Tap, encode_tap
 
 if TYPE_CHECKING:
     from typing import Any
@@ -56,14 +57,17 @@ class Recorder:
         place: where the vehicle is.
         versions: (fare table, deny list) in force.
         free_rides: given since the journal ran full, not yet recorded.
+        recorded: raised when a record was added.
     """
 
     def __init__(self, board: Board, journal: Journal, place: Place) -> None:
         self._board = board
         self._journal = journal
+        self._committing: Tap | None = None
         self.place = place
         self.versions = (0, 0)
         self.free_rides = 0
+        self.recorded = Flag()
         count = board.store.read(_BOOT_FILE)
         self.boot = int.from_bytes(count or b"", "big") + 1
         board.store.write(_BOOT_FILE, self.boot.to_bytes(4, "big"))
@@ -80,26 +84,33 @@ class Recorder:
             **fields,
         )
 
-    def _append(self, kind: int, fields: dict[str, Any], slots_after: int = 0) -> Tap:
+    def _append(self, kind: int, fields: dict[str, Any]) -> Tap:
         taps = []
 
         def make(sequence: int) -> bytes:
             taps.append(self._tap(sequence, kind, fields))
             return encode_tap(taps[-1])
 
-        self._journal.append(make, slots_after)
+        keeps_place = kind == KIND_INTENT or self._committing is not None
+        self._journal.append(make, _OUTCOME_SLOTS if keeps_place else 0)
+        self.recorded.raise_()
         return taps[-1]
 
-    def tap(self, kind: int, slots_after: int = 0, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+    def tap(self, kind: int, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
         """Record a tap, with place and versions, and return it; JournalFull when there is no room."""
         place = self.place
         fields["line"], fields["trip"], fields["stop"] = place.line, place.trip, place.stop
         fields["fare_table"], fields["deny_list"] = self.versions
-        return self._append(kind, fields, slots_after)
+        return self._append(kind, fields)
 
-    def intent(self, kind: int, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
-        """Record a debit that is about to be committed; room for its outcome is kept."""
-        return self.tap(kind, _OUTCOME_SLOTS, **fields)
+    def records_since(self, tap: Tap) -> int:
+        """Return how many records lie between a tap and the next one."""
+        return self._journal.next_sequence - 1 - tap.sequence
+
+    def intent(self, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        """Record a debit that is about to be committed; room for its outcome is kept, whatever else is recorded meanwhile."""
+        self._committing = self.tap(KIND_INTENT, **fields)
+        return self._committing
 
     def outcome(
         self,
@@ -109,7 +120,9 @@ class Recorder:
         evidence: bytes | None = None,
         balance_minor: int | None = None,
     ) -> None:
-        """Record how a debit ended."""
+        """Record how a debit ended; JournalFull only when that is told later than at the debit itself."""
+        if intent is self._committing:
+            self._committing = None
         self._append(
             KIND_OUTCOME,
             {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from firmware.signing import verify
 from protocol.ack import WANTED_DENY_LIST, WANTED_FARE_TABLE
 from protocol.cose import TYP_FARE_TABLE, TYP_LIST
-from protocol.errors import ProtocolError
+from protocol.errors import DocumentError, ProtocolError
 from protocol.fare_table import decode_fare_table
 from protocol.medium_list import decode_list
 
@@ -51,21 +51,17 @@ class Rules:
     def missing(self, wanted: dict[int, int] | None) -> list[tuple[int, str]]:
         """Return kind and path of the documents that the service wants here and that are not."""
         have = {
-            WANTED_FARE_TABLE: self.fare_table.number if self.fare_table else 0,
-            WANTED_DENY_LIST: self.deny_list.number if self.deny_list else 0,
+            WANTED_FARE_TABLE: 0 if self.fare_table is None else self.fare_table.number,
+            WANTED_DENY_LIST: 0 if self.deny_list is None else self.deny_list.number,
         }
         wanted = wanted or {}
-        return [
-            (kind, _PATHS[kind] + str(wanted[kind]))
-            for kind in sorted(have)
-            if wanted.get(kind, have[kind]) != have[kind]
-        ]
+        return [(kind, _PATHS[kind] + str(wanted[kind])) for kind in sorted(have) if wanted.get(kind, 0) > have[kind]]
 
     async def accept(self, kind: int, message: bytes) -> None:
         """Put a document into force and keep it.
 
         Raises:
-            ProtocolError: it is not signed by the service, not well-formed, or older than what is in force.
+            ProtocolError: it is not signed by the service, not well-formed, or not newer than what is in force.
         """
         await self._take(kind, message)
         self._board.store.write(_FILES[kind], message)
@@ -78,13 +74,18 @@ class Rules:
         )
         if kind == WANTED_FARE_TABLE:
             table = decode_fare_table(payload)
-            if self.fare_table is None or table.number > self.fare_table.number:
-                self.fare_table = table
+            _require_newer(table.number, self.fare_table)
+            self.fare_table = table
         else:
             deny_list = decode_list(payload)
-            if self.deny_list is None or deny_list.number > self.deny_list.number:
-                self.deny_list = deny_list
+            _require_newer(deny_list.number, self.deny_list)
+            self.deny_list = deny_list
         self._recorder.versions = (
-            self.fare_table.number if self.fare_table else 0,
-            self.deny_list.number if self.deny_list else 0,
+            0 if self.fare_table is None else self.fare_table.number,
+            0 if self.deny_list is None else self.deny_list.number,
         )
+
+
+def _require_newer(number: int, in_force: FareTable | MediumList | None) -> None:
+    if in_force is not None and number <= in_force.number:
+        raise DocumentError("number " + str(number) + " is not newer than what is in force")

@@ -21,12 +21,12 @@ async def _finish(loop: Loop, steps):  # type: ignore[no-untyped-def]  # noqa: A
         await loop.pause()
 
 
-async def sign(loop: Loop, signer: Signer, payload: bytes, typ: str, audience: str) -> bytes:
-    """Return the payload as a signed message."""
+async def sign(loop: Loop, signer: Signer, payload: list[bytes], typ: str, audience: str) -> list[bytes]:
+    """Return a payload as a signed message; both are in pieces, so that a batch is never copied."""
     protected = cose.protect(signer.kid, typ)
-    structure = cose.signature_input(protected, cose.external_aad(audience), payload)
-    signature = await _finish(loop, signer.sign_steps(structure))
-    return cose.assemble(protected, payload, signature)
+    digest = cose.signature_digest(protected, cose.external_aad(audience), payload)
+    signature = await _finish(loop, signer.sign_digest_steps(digest))
+    return cose.assemble_parts(protected, payload, signature)
 
 
 async def verify(loop: Loop, verifier: Verifier, message: bytes, typ: str, audience: str, kid: bytes) -> bytes:
@@ -38,7 +38,7 @@ async def verify(loop: Loop, verifier: Verifier, message: bytes, typ: str, audie
     parsed = cose.parse(message)
     if parsed.typ != typ or parsed.kid != kid:
         raise BadCose("not the kind of message, or not the key, that is expected here")
-    structure = cose.signature_input(parsed.protected, cose.external_aad(audience), parsed.payload)
-    if not await _finish(loop, verifier.verify_steps(parsed.kid, structure, parsed.signature)):
+    digest = cose.signature_digest(parsed.protected, cose.external_aad(audience), [parsed.payload])
+    if not await _finish(loop, verifier.verify_digest_steps(parsed.kid, digest, parsed.signature)):
         raise BadSignature("the signature does not hold")
     return parsed.payload

@@ -135,6 +135,36 @@ def decode_record(slots: Bytes) -> tuple[int, bytes] | None:
     return int.from_bytes(slots[3:_PREFIX_BYTES], "big"), bytes(slots[_PREFIX_BYTES : _PREFIX_BYTES + size])
 
 
+def decode_by_mac(slots: Bytes, mac_before: bytes, key: bytes) -> tuple[int, bytes] | None:
+    """Return a record whose MAC holds though its CRC has rotted, or None; one that was torn within its CRC is none."""
+    size = int.from_bytes(slots[1:3], "big")
+    if size + _FRAME_BYTES > len(slots) or is_torn(slots) or not mac_holds(slots, mac_before, key):
+        return None
+    return int.from_bytes(slots[3:_PREFIX_BYTES], "big"), bytes(slots[_PREFIX_BYTES : _PREFIX_BYTES + size])
+
+
+def counts_of(slot: Bytes) -> tuple[int, int]:
+    """Return how many slots the record that begins here takes, by its first byte and by its size; 0 when that cannot be."""
+    by_size = slots_for(int.from_bytes(slot[1:3], "big"))
+    return record_slots(slot), by_size if by_size <= RECORD_SLOTS_MAX else 0
+
+
+def mark(slots: bytearray | memoryview, count: int) -> None:
+    """Write the first byte of a record of so many slots."""
+    slots[0] = _MARKER | count
+
+
+def is_torn(slots: Bytes) -> bool:
+    """Return whether a record was not programmed to its end: its CRC is blank, or begins rightly and is blank from there."""
+    crc = crc32(slots[:-4]).to_bytes(4, "big")
+    return bytes(slots[-4:]) in [crc[:kept] + b"\xff" * (4 - kept) for kept in range(4)]
+
+
+def begins_record(slot: Bytes, sequence: int) -> bool:
+    """Return whether a record of that sequence begins here, whole or not."""
+    return bool(record_slots(slot)) and int.from_bytes(slot[3:_PREFIX_BYTES], "big") == sequence
+
+
 def mac_of(slots: Bytes) -> bytes:
     return bytes(slots[-_TRAILER_BYTES:-4])
 
@@ -144,7 +174,7 @@ def mac_holds(slots: Bytes, mac_before: bytes, key: bytes) -> bool:
 
 
 def is_blank(data: Bytes) -> bool:
-    return all(byte == _BLANK for byte in data)
+    return bytes(data).count(b"\xff") == len(data)
 
 
 def _crc_holds(data: Bytes) -> bool:

@@ -2,7 +2,11 @@
 
 A batch goes out when enough taps wait, when the oldest has waited long enough, or when the service has not been heard for long.
 Whatever goes wrong on the way, the answer is the same: back off, longer each time and never in step with other buses, and send
-again; the service knows what it has. An answer that is not signed changes nothing here but the time of the next try.
+again; the service knows what it has. An answer that is not signed changes nothing here but the time of the next try. Documents
+have a back-off of their own: one that is broken must not hold up the taps.
+
+Where the journal has lost something it cannot know whether the service had it before, and a guess would look like a fork. Then
+it first asks, by a batch without records that begins beyond its end, how far the service's chain goes and what it is.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING
 from firmware.links.http import HttpError, fetch
 from firmware.signing import sign, verify
 from protocol.ack import decode_ack, decode_error
-from protocol.batch import Batch, encode_batch
+from protocol.batch import Batch, encode_batch_parts
 from protocol.compat import const
 from protocol.cose import TYP_ACK, TYP_BATCH
 from protocol.errors import ProtocolError, RemoteProtocolError
@@ -31,11 +35,12 @@ FIRMWARE_BUNDLE = const(1)
 _RECORDS_MAX = const(48)
 _BATCH_BYTES_MAX = const(6000)
 _TAPS_WAITING_MAX = const(32)
-_CHECK_MS = const(30_000)
+_PAUSE_MS = const(1_000)
 _HEARTBEAT_MS = const(900_000)
 _TIMEOUT_MS = const(20_000)
 _BACK_OFF_MS = const(10_000)
 _BACK_OFF_MS_MAX = const(600_000)
+_RETRY_AFTER_S_MAX = const(3_600)
 _CLOCK_STEP_S = const(5)
 _ROUND_TRIP_MS_MAX = const(10_000)
 
@@ -71,46 +76,67 @@ class Uploader:
         self._records_max = _RECORDS_MAX
         self._heard_ms: int | None = None
         self._failures = 0
+        self._wanted: dict[int, int] | None = None
+        self._document_failures = 0
+        self._documents_due_ms = 0
 
     async def run(self) -> None:
         """Upload for ever."""
         while True:
-            if self._is_due():
+            now_ms = self._loop.now_ms()
+            if self._due_ms() <= now_ms:
                 await self._loop.sleep_ms(await self._sync_and_say_when())
+            elif self._next_look_ms() <= now_ms:
+                await self._fetch_documents()
             else:
                 self._journal.erase_ahead()
-                await self._loop.sleep_ms(_CHECK_MS)
+                self._recorder.recorded.lower()
+                await self._loop.port_ready(self._recorder.recorded, self._next_look_ms())
 
     def _waiting(self) -> int:
         return self._journal.next_sequence - self._next_sequence
 
-    def _is_due(self) -> bool:
+    def _due_ms(self) -> int:
+        """Return when the next batch is due, as things stand."""
         if self._heard_ms is None or self._waiting() >= _TAPS_WAITING_MAX:
-            return True
-        silent_ms = self._loop.now_ms() - self._heard_ms
-        return silent_ms >= (self.interval_ms if self._waiting() else _HEARTBEAT_MS)
+            return self._loop.now_ms()
+        return self._heard_ms + (self.interval_ms if self._waiting() else _HEARTBEAT_MS)
+
+    def _next_look_ms(self) -> int:
+        """Return when there is something to do, if no tap is added."""
+        return min(self._due_ms(), self._documents_due_ms) if self._rules.missing(self._wanted) else self._due_ms()
 
     async def _sync_and_say_when(self) -> int:
         """Send one batch and return how long to wait before the next look, in milliseconds."""
+        first = self._next_sequence
         try:
-            ack = await self.sync()
+            ack, count = await self.sync()
         except (HttpError, ProtocolError) as error:
             self._failures += 1
             self._board.log("sync: " + str(error))
-            return self._back_off_ms()
+            return self._back_off_ms(self._failures)
+        retry_after_ms = min(ack.retry_after_s or 0, _RETRY_AFTER_S_MAX) * 1000
+        if count and self._next_sequence == first:
+            self._failures += 1
+            self._board.log("sync: nothing was taken, status " + str(ack.status))
+            return max(retry_after_ms, self._back_off_ms(self._failures))
         self._failures = 0
         self._recorder.record_free_rides()
-        if ack.retry_after_s:
-            return ack.retry_after_s * 1000
-        return 1 if self._waiting() >= self._records_max else _CHECK_MS
+        if retry_after_ms:
+            return retry_after_ms
+        if self._waiting() >= self._records_max:
+            return 1
+        if self._documents_due_ms <= self._loop.now_ms():
+            await self._fetch_documents()
+        return _PAUSE_MS
 
-    def _back_off_ms(self) -> int:
-        longest = min(_BACK_OFF_MS << min(self._failures - 1, 10), _BACK_OFF_MS_MAX)
+    def _back_off_ms(self, failures: int) -> int:
+        longest = min(_BACK_OFF_MS << min(failures - 1, 10), _BACK_OFF_MS_MAX)
         jitter = int.from_bytes(self._board.random_bytes(2), "big")
         return longest // 2 + longest * jitter // 0x20000
 
-    async def sync(self) -> Ack:
-        """Send one batch, take its ack, and fetch what the ack asks for.
+    async def sync(self) -> tuple[Ack, int]:
+        """Send one batch, take its ack, and return it and how many records were sent.
 
         Raises:
             HttpError: the service cannot be reached.
@@ -118,23 +144,36 @@ class Uploader:
         """
         nonce = self._board.random_bytes(8)
         sent_ms = self._loop.now_ms()
-        message = await self._batch(nonce)
+        message, count = await self._batch(nonce)
         status, answer = await fetch(self._board, self._loop, "POST", "/v1/batches", message, _TIMEOUT_MS)
         ack = await self._ack_in(status, answer, nonce)
         self._take_ack(ack)
         self._heard_ms = self._loop.now_ms()
+        self._wanted = ack.wanted
         self._take_time(ack, self._heard_ms - sent_ms)
-        for kind, path in self._rules.missing(ack.wanted):
-            status, answer = await fetch(self._board, self._loop, "GET", path, b"", _TIMEOUT_MS)
-            if status != 200:
-                raise RemoteProtocolError("a wanted document is not there: HTTP " + str(status))
-            await self._rules.accept(kind, answer)
-        return ack
+        return ack, count
 
-    async def _batch(self, nonce: bytes) -> bytes:
+    async def _fetch_documents(self) -> None:
+        """Fetch what the last ack asked for; what fails is tried again later."""
+        for kind, path in self._rules.missing(self._wanted):
+            try:
+                status, answer = await fetch(self._board, self._loop, "GET", path, [], _TIMEOUT_MS)
+                if status != 200:
+                    raise RemoteProtocolError("it is not there: HTTP " + str(status))
+                await self._rules.accept(kind, answer)
+                self._document_failures = 0
+            except (HttpError, ProtocolError) as error:
+                self._document_failures += 1
+                self._documents_due_ms = self._loop.now_ms() + self._back_off_ms(self._document_failures)
+                self._board.log("document " + path + ": " + str(error))
+                return
+
+    async def _batch(self, nonce: bytes) -> tuple[list[bytes], int]:
         journal = self._journal
         first = self._next_sequence
         before, records, after, _ = journal.records_from(first, self._records_max, _BATCH_BYTES_MAX)
+        if journal.is_unsure:
+            first, records, after = journal.next_sequence + 1, [], before
         unix_s, quality = self._board.clock()
         batch = Batch(
             device=self._identity.device,
@@ -150,7 +189,8 @@ class Uploader:
             flash=(journal.free_slots, journal.oldest_sequence, journal.torn, self._recorder.boot),
         )
         audience = self._membership.enrolled.audience
-        return await sign(self._loop, self._signer, encode_batch(batch), TYP_BATCH, audience)
+        message = await sign(self._loop, self._signer, encode_batch_parts(batch), TYP_BATCH, audience)
+        return message, len(records)
 
     async def _ack_in(self, status: int, answer: bytes, nonce: bytes) -> Ack:
         if status != 200:
@@ -166,8 +206,7 @@ class Uploader:
 
     def _take_ack(self, ack: Ack) -> None:
         """Free what the service has, if its chain is ours; go back where it has less than we thought."""
-        head = self._journal.head_at(ack.sequence)
-        if head is None or head != ack.head:
+        if not self._journal.join(ack.sequence, ack.head):
             raise RemoteProtocolError("the service's chain is not ours at sequence " + str(ack.sequence))
         self._journal.acknowledge(ack.sequence)
         self._next_sequence = ack.sequence + 1

@@ -42,7 +42,6 @@ from protocol.decisions import (
 from protocol.errors import CardError, QrError
 from protocol.qr.ticket import check_ticket, read_ticket
 from protocol.tap import (
-    KIND_INTENT,
     KIND_REFUSED,
     KIND_SINGLE,
     MEDIUM_BANK_CARD,
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
 
 _ADULT = const(1)
 _SINGLE_RIDE = const(1)
+_SAME_RIDE_RECORDS = const(256)
 _READER_RETRY_MS = const(500)
 _READER_RETRY_MS_MAX = const(30_000)
 FULL_REFUSE = "refuse"
@@ -198,7 +198,7 @@ class Validator:
             return
         try:
             intent = self._recorder.intent(
-                KIND_INTENT, **self._fields(facts, fare_minor), counter=card.counter, decision=DECISION_ACCEPTED
+                **self._fields(facts, fare_minor), counter=card.counter, decision=DECISION_ACCEPTED
             )
         except JournalFull:
             self._journal_is_full()
@@ -216,18 +216,37 @@ class Validator:
         self._feedback.accepted(intent.sequence, fare_minor, balance_minor)
 
     def _resolve_unknown(self, token: bytes, card: TransitCard) -> bool:
-        """Find out by the card's counter how a debit ended that was cut off; return whether the ride is paid by it."""
-        intent = self._recent.unknown.pop(token, None)
+        """Find out by the card's counter how a debit ended that was cut off; return whether the rider has an answer by that."""
+        intent = self._recent.unknown.get(token)
         if intent is None or intent.counter is None:
             return False
+        try:
+            is_paid = self._record_resolution(intent, card)
+        except JournalFull:
+            self._journal_is_full()
+            return True
+        del self._recent.unknown[token]
+        if is_paid:
+            self._recent.remember(intent, card.balance_minor)
+            self._feedback.accepted(intent.sequence, intent.fare_minor or 0, card.balance_minor)
+        return is_paid
+
+    def _record_resolution(self, intent: Tap, card: TransitCard) -> bool:
+        """Record what the counter proves, and return whether this ride is paid.
+
+        One more than before is this debit if it is still the same ride (by trip and sequence: a power cut may have taken the
+        clock along); on another one it may be another validator's. What is not proved here stays unknown: the clearing
+        service, which has all records, finds it out.
+        """
         if card.counter == intent.counter:
             self._recorder.outcome(intent, DECISION_NOT_COMMITTED, card.counter)
             return False
+        is_same_ride = (
+            intent.trip == self._recorder.place.trip and self._recorder.records_since(intent) <= _SAME_RIDE_RECORDS
+        )
+        if not is_same_ride or card.counter - 1 != intent.counter:
+            return False
         self._recorder.outcome(intent, DECISION_COMMITTED, card.counter, None, card.balance_minor)
-        if card.counter != intent.counter + 1 or intent.trip != self._recorder.place.trip:
-            return False  # it was paid, but for another ride
-        self._recent.remember(intent, card.balance_minor)
-        self._feedback.accepted(intent.sequence, intent.fare_minor or 0, card.balance_minor)
         return True
 
     async def _serve_bank_card(self, reader: CardReader) -> None:

@@ -25,15 +25,16 @@ else:
 _BLOCK_BYTES = const(64)
 
 
-def collect_garbage_every(allocated_bytes: int) -> None:
-    """Let MicroPython collect garbage after so many bytes were allocated, instead of when the heap is full.
+def collect_garbage_often(often: bool) -> None:
+    """Let MicroPython collect garbage after every 2 KB that were allocated, or as usual only when the heap is full.
 
-    What is made while a program starts stays; it lies close together only if the garbage between is taken away in time.
+    What is made while a program starts stays; it lies close together only if the garbage between is taken away in time. Later
+    that would only cost time.
     """
     if MICROPYTHON:
         import gc  # noqa: PLC0415
 
-        gc.threshold(allocated_bytes)  # type: ignore[attr-defined]
+        gc.threshold(2048 if often else -1)  # type: ignore[attr-defined]
 
 
 def sha256(data: bytes | bytearray | memoryview) -> bytes:

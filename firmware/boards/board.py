@@ -50,17 +50,17 @@ if TYPE_CHECKING:
         def write(self, name: str, data: bytes) -> None: ...
 
     class Signer(Protocol):
-        """Signs with the device's key; on MicroPython in steps, since it takes long there."""
+        """Signs SHA-256 digests with the device's key; on MicroPython in steps, since it takes long there."""
 
         @property
         def kid(self) -> bytes: ...
 
-        def sign_steps(self, message: bytes) -> Generator[None, None, bytes]: ...
+        def sign_digest_steps(self, digest: bytes) -> Generator[None, None, bytes]: ...
 
     class Verifier(Protocol):
         """Verifies with the service's keys; in steps."""
 
-        def verify_steps(self, kid: bytes, message: bytes, signature: bytes) -> Generator[None, None, bool]: ...
+        def verify_digest_steps(self, kid: bytes, digest: bytes, signature: bytes) -> Generator[None, None, bool]: ...
 
     class Board(Protocol):
         """One board.

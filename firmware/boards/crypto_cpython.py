@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from protocol.compat import sha256
 from protocol.errors import UnknownKid
+
+_ES256 = ec.ECDSA(Prehashed(SHA256()), deterministic_signing=True)
 
 
 class Aes:
@@ -50,7 +53,10 @@ class Es256Signer:
         self._key = ec.derive_private_key(private, ec.SECP256R1())
 
     def sign(self, message: bytes) -> bytes:
-        r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True)))
+        return self.sign_digest(sha256(message))
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        r, s = decode_dss_signature(self._key.sign(digest, _ES256))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
@@ -61,11 +67,14 @@ class Es256Verifier:
         self._keys = {kid: _public_key(x, y) for kid, (x, y) in keys.items()}
 
     def verify(self, kid: bytes, message: bytes, signature: bytes) -> bool:
+        return self.verify_digest(kid, sha256(message), signature)
+
+    def verify_digest(self, kid: bytes, digest: bytes, signature: bytes) -> bool:
         if kid not in self._keys:
             raise UnknownKid("signed with a key that is not known here")
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
         try:
-            self._keys[kid].verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+            self._keys[kid].verify(encode_dss_signature(r, s), digest, _ES256)
         except InvalidSignature:
             return False
         return True

@@ -78,15 +78,15 @@ class Steps:
         assert self._signer is not None
         return self._signer.kid
 
-    def sign_steps(self, message: bytes) -> Generator[None, None, bytes]:
+    def sign_digest_steps(self, digest: bytes) -> Generator[None, None, bytes]:
         assert self._signer is not None
         yield
-        return self._signer.sign(message)
+        return self._signer.sign_digest(digest)
 
-    def verify_steps(self, kid: bytes, message: bytes, signature: bytes) -> Generator[None, None, bool]:
+    def verify_digest_steps(self, kid: bytes, digest: bytes, signature: bytes) -> Generator[None, None, bool]:
         assert self._verifier is not None
         yield
-        return self._verifier.verify(kid, message, signature)
+        return self._verifier.verify_digest(kid, digest, signature)
 
 
 class DesktopBoard:

@@ -10,7 +10,7 @@ import socket
 
 from protocol.compat import MICROPYTHON, const
 
-_READ_BYTES = const(4096)
+_READ_BYTES = const(512)
 _RAW_MODE = "r+b"
 
 

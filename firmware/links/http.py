@@ -12,22 +12,38 @@ from protocol.compat import const
 from protocol.limits import MESSAGE_BYTES_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from firmware.boards.board import Board
     from firmware.loop import Loop
 
 _HEAD_BYTES_MAX = const(4096)
+_SEGMENT_BYTES = const(1024)
 
 
 class HttpError(Exception):
     """No answer, or one that cannot be understood."""
 
 
-def request(method: str, path: str, host: str, body: bytes = b"") -> bytes:
-    """Return a whole request."""
+def request_head(method: str, path: str, host: str, body_bytes: int) -> bytes:
+    """Return what stands before the body of a request; 0 is for one without."""
     head = method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n"
-    if body:
-        head += "Content-Type: application/cose\r\nContent-Length: " + str(len(body)) + "\r\n"
-    return (head + "\r\n").encode() + body
+    if body_bytes:
+        head += "Content-Type: application/cose\r\nContent-Length: " + str(body_bytes) + "\r\n"
+    return (head + "\r\n").encode()
+
+
+def segments(parts: list[bytes]) -> Iterator[bytes]:
+    """Yield pieces joined to about what one packet carries, so that small ones do not travel alone."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        if size + len(part) > _SEGMENT_BYTES and waiting:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+        waiting.append(part)
+        size += len(part)
+    yield b"".join(waiting)
 
 
 class Response:
@@ -83,8 +99,10 @@ def _is_number(text: bytes, digits_max: int) -> bool:
     return 0 < len(text) <= digits_max and all(0x30 <= byte <= 0x39 for byte in text)
 
 
-async def fetch(board: Board, loop: Loop, method: str, path: str, body: bytes, timeout_ms: int) -> tuple[int, bytes]:
-    """Send one request and return status and body of the answer.
+async def fetch(
+    board: Board, loop: Loop, method: str, path: str, body: list[bytes], timeout_ms: int
+) -> tuple[int, bytes]:
+    """Send one request, its body in pieces, and return status and body of the answer.
 
     Raises:
         HttpError: no network, no answer in time, or garbage.
@@ -96,7 +114,9 @@ async def fetch(board: Board, loop: Loop, method: str, path: str, body: bytes, t
         raise HttpError("no network") from None
     response = Response()
     try:
-        port.write(request(method, path, board.host, body))
+        head = request_head(method, path, board.host, sum([len(part) for part in body]))
+        for segment in segments([head] + body):
+            port.write(segment)
         while response.body() is None:
             if not await loop.port_ready(port, until_ms):
                 raise HttpError("no answer in time")

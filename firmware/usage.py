@@ -1,0 +1,24 @@
+"""What `python -m firmware --help` says: a module of its own, so that a validator at work need not hold it in memory."""
+
+from __future__ import annotations
+
+USAGE = """usage: python -m firmware run   --state DIR --nfc PTY --qr PTY --driver PTY --server HOST:PORT [options]
+       python -m firmware enrol --state DIR --server HOST:PORT --code INVITATION [options]
+
+The validator on a desk. UARTs are pseudo-terminals, flash is a file in DIR, display and lights are lines on standard output.
+
+  --state DIR            folder of this validator: flash, identity, settings
+  --nfc, --qr, --driver  pseudo-terminals of the reader chip (PN532), the code scanner, the driver's console
+  --server HOST:PORT     the clearing service
+  --code INVITATION      as printed by `jolaqy validator invite`
+
+  --clock real|lockstep  lockstep: whoever holds standard input owns time (default: real)
+  --upload-interval S    how long a tap may wait before it is sent (default: 180)
+  --when-full POLICY     refuse riders or let them ride free while the journal is full (default: refuse)
+  --rtc MS               what the battery-backed clock says, unix milliseconds
+  --seed TEXT            derive random numbers from TEXT: simulations only
+  --cut-after-bytes N    the power fails after N more bytes written to flash
+  --report-heap 1        say on the channel how much heap is live
+
+example: python -m firmware enrol --state ./bus-1 --server 127.0.0.1:8000 --code 0RK4C-…
+"""

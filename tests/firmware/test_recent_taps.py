@@ -1,0 +1,129 @@
+"""The memory of the last taps, as taps come and as a start rebuilds it from the journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware.journal import lost_range
+from firmware.recent_taps import AGAIN_WITHIN_S, RecentTaps
+from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED, DECISION_OUTCOME_UNKNOWN
+from protocol.tap import KIND_BOOT, KIND_INTENT, KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE, Tap, encode_tap
+
+if TYPE_CHECKING:
+    from typing import Any
+
+NOW_S = 1_715_742_000
+TOKEN, OTHER = b"t" * 16, b"u" * 16
+
+
+def tap(sequence: int, kind: int = KIND_SINGLE, token: bytes | None = TOKEN, **fields: Any) -> Tap:  # noqa: ANN401
+    return Tap(
+        sequence=sequence,
+        tapped_at_s=NOW_S,
+        clock_quality=3,
+        uptime_ms=0,
+        boot=1,
+        kind=kind,
+        token=token,
+        token_key_version=None if token is None else 1,
+        **fields,
+    )
+
+
+def recalled(*taps: Tap) -> RecentTaps:
+    recent = RecentTaps()
+    for each in taps:
+        recent.recall(each.sequence, encode_tap(each))
+    return recent
+
+
+def intent(sequence: int, token: bytes = TOKEN) -> Tap:
+    return tap(sequence, KIND_INTENT, token, counter=5, fare_minor=12_000)
+
+
+def outcome(sequence: int, of: int, decision: int, balance_minor: int | None = None) -> Tap:
+    return tap(sequence, KIND_OUTCOME, reference=of, decision=decision, balance_minor=balance_minor)
+
+
+def test_who_has_just_paid_on_this_trip_has_paid() -> None:
+    recent = RecentTaps()
+    recent.remember(tap(4, trip=2, fare_minor=12_000), 88_000)
+    for now_s in (NOW_S, NOW_S + AGAIN_WITHIN_S):
+        paid = recent.paid(TOKEN, 2, now_s)
+        assert paid is not None
+        assert (paid.sequence, paid.fare_minor, paid.balance_minor, paid.seen) == (4, 12_000, 88_000, True)
+    for token, trip, now_s in (
+        (OTHER, 2, NOW_S),
+        (TOKEN, 3, NOW_S),
+        (TOKEN, None, NOW_S),
+        (TOKEN, 2, NOW_S + AGAIN_WITHIN_S + 1),
+        (TOKEN, 2, NOW_S - 1),
+    ):
+        assert recent.paid(token, trip, now_s) is None
+
+
+def test_cash_is_not_remembered_and_memory_is_bounded() -> None:
+    recent = RecentTaps()
+    recent.remember(tap(1, token=None))
+    for number in range(200):
+        recent.remember(tap(number + 2, token=number.to_bytes(16, "big")))
+        recent.note_unknown(intent(number + 2, number.to_bytes(16, "big")))
+    assert len(recent._paid) == 48
+    assert len(recent.unknown) <= 48
+    assert recent.paid((199).to_bytes(16, "big"), None, NOW_S) is not None
+    assert recent.paid((0).to_bytes(16, "big"), None, NOW_S) is None
+
+
+def test_a_start_remembers_who_paid_but_not_that_they_saw_it() -> None:
+    recent = recalled(
+        tap(3, balance_minor=5, fare_minor=7), intent(4, OTHER), outcome(5, 4, DECISION_COMMITTED, 88_000)
+    )
+    single, debit = recent.paid(TOKEN, None, NOW_S), recent.paid(OTHER, None, NOW_S)
+    assert single is not None
+    assert (single.sequence, single.balance_minor, single.seen) == (3, 5, False)
+    assert debit is not None
+    assert (debit.sequence, debit.fare_minor, debit.balance_minor, debit.seen) == (4, 12_000, 88_000, False)
+    assert recent.take_dangling() == []
+
+
+def test_an_intent_without_an_outcome_dangles_once() -> None:
+    recent = recalled(intent(4), intent(6, OTHER), outcome(7, 6, DECISION_COMMITTED, 1))
+    assert [each.sequence for each in recent.take_dangling()] == [4]
+    assert recent.take_dangling() == []
+    assert list(recent.unknown) == [TOKEN]
+    assert recent.paid(TOKEN, None, NOW_S) is None
+
+
+def test_an_unknown_outcome_stays_unknown_until_it_is_resolved() -> None:
+    unknown = [intent(4), outcome(5, 4, DECISION_OUTCOME_UNKNOWN)]
+    recent = recalled(*unknown)
+    assert recent.take_dangling() == []
+    assert recent.unknown[TOKEN].sequence == 4
+    committed = recalled(*unknown, outcome(9, 4, DECISION_COMMITTED, 88_000))
+    assert committed.unknown == {}
+    paid = committed.paid(TOKEN, None, NOW_S)
+    assert paid is not None
+    assert paid.sequence == 4
+    refused = recalled(*unknown, outcome(9, 4, DECISION_NOT_COMMITTED))
+    assert refused.unknown == {}
+    assert refused.paid(TOKEN, None, NOW_S) is None
+
+
+def test_an_outcome_resolves_its_own_intent_alone() -> None:
+    recent = recalled(
+        intent(4),
+        outcome(5, 4, DECISION_OUTCOME_UNKNOWN),
+        intent(6, OTHER),
+        outcome(7, 6, DECISION_OUTCOME_UNKNOWN),
+        outcome(8, 6, DECISION_NOT_COMMITTED),
+    )
+    assert list(recent.unknown) == [TOKEN]
+
+
+def test_other_records_and_unreadable_ones_leave_no_trace() -> None:
+    recent = recalled(tap(1, KIND_BOOT, None), tap(2, KIND_REFUSED, decision=2), outcome(3, 1, DECISION_COMMITTED, 1))
+    recent.recall(4, b"\xff")
+    recent.recall(5, lost_range(5, 9))
+    assert recent.unknown == {}
+    assert recent.take_dangling() == []
+    assert recent.paid(TOKEN, None, NOW_S) is None
