@@ -11,16 +11,19 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from simulator.day import Day, Settings, faults_in
-from simulator.process import RUNTIMES, ProcessFault
-from simulator.service import ClockFile, Service, ServiceError, ServiceProcess, read_keys
+from simulator.count import faults_in
+from simulator.day import Day, Settings
+from simulator.keys import read_keys, write_keys
+from simulator.process import ProcessFault
+from simulator.runtimes import RUNTIMES, RuntimeMissing
+from simulator.service import ClockFile, Service, ServiceError, ServiceProcess, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +51,7 @@ RuntimeOption = Annotated[str, typer.Option(help="What runs the validators: micr
 HoursOption = Annotated[str, typer.Option(metavar="FROM-TO", help="Hours of local time in which buses drive.")]
 PowerCutsOption = Annotated[int, typer.Option(min=0, max=1000, help="Power cuts over the whole fleet.")]
 _DAY = "2024-05-15"
+_Result = TypeVar("_Result")
 
 
 def _fail(message: str, remedy: str, exit_code: int = EXIT_ERROR) -> NoReturn:
@@ -128,7 +132,8 @@ def day_command(
 ) -> None:
     """Play a city's day on a fresh database in a temporary folder, and count what became of every tap.
 
-    With --server, a service must run as `jolaqy serve --clock-file FILE`, its keys under JOLAQY_HOME.
+    The database may be another one, JOLAQY_DATABASE_URL, if it is empty. The city's keys are derived from the seed: they protect
+    nothing. With --server, a service must run as `jolaqy serve --clock-file FILE`, its keys under JOLAQY_HOME.
 
     Exit code 4: a promise was broken (a tap lost or doubled, books out of balance, another share than was counted).
 
@@ -139,8 +144,17 @@ def day_command(
         _fail("--server needs --token and --clock-file", "start it as: jolaqy serve --clock-file FILE", EXIT_USAGE)
     with tempfile.TemporaryDirectory(prefix="jolaqy-home-") as temporary:
         home = Path(os.environ.get("JOLAQY_HOME", ".jolaqy")) if server else Path(temporary)
+        if not server:
+            _try(lambda: _require_fresh_database(home))
+            write_keys(home, seed)
         report = _try(lambda: _play(settings, home, server, token, clock_file))
     _tell(report, as_json)
+
+
+def _require_fresh_database(home: Path) -> None:
+    """Refuse to pour a simulated day into somebody's books."""
+    if "JOLAQY_DATABASE_URL" in os.environ and run_command(home, "db", "status", "--json")["revision"] is not None:
+        _fail("the database of JOLAQY_DATABASE_URL is in use", "name an empty one, or unset it", EXIT_USAGE)
 
 
 @app.command("demo")
@@ -194,10 +208,10 @@ def _serve(home: Path, port: int) -> None:
         pages.stop()
 
 
-def _try(play: Callable[[], Report]) -> Report:
+def _try(act: Callable[[], _Result]) -> _Result:
     try:
-        return play()
-    except (ProcessFault, ServiceError) as error:
+        return act()
+    except (ProcessFault, RuntimeMissing, ServiceError) as error:
         _fail(str(error), "")
 
 

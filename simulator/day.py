@@ -1,20 +1,20 @@
 """A city's day: buses with real validators, riders, a bad network, power cuts; then clearing, and the count of everything.
 
-What was accepted is counted beside the validators (lights and displays), what was cleared is asked of the back office, and the
-cards' own purses are a third witness. The same seed gives the same day.
+The same seed gives the same day, if the city's keys are the same, too (`simulator.keys`).
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from protocol.decisions import DECISION_NAMES
 from simulator.bus import Bus, DriverTerminal
 from simulator.camera import QrScanner
 from simulator.city import StopVisit, Vehicle, day_start_ms, timetable
+from simulator.count import Witnesses, count_day
 from simulator.counterparties.sms_aggregator import Habits, SmsAggregator
 from simulator.network import CALM, Network, Weather
 from simulator.pn532_chip import Pn532Chip
@@ -34,8 +34,10 @@ CITY = "almaty"
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _TOP_UP_HOURS_BEFORE = 2
-_DRAIN_HOURS = 5
+_DRAIN_MINUTES = 50
+_UPLOAD_INTERVAL_S = 600
 _LATEST_BOARDING_MINUTES = 40
+_CUTS_MARGIN_MINUTES = 30
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class Day:
         keys: of the city, as its card bureau has them.
         folder: for the validators' state.
         progress: told how much of the day has passed, 0 to 1, and what is going on.
+
+    Attributes:
+        buses: by the vehicle's code.
+        wallets: what each rider holds.
     """
 
     def __init__(
@@ -99,29 +105,42 @@ class Day:
         self._midnight_ms = day_start_ms(settings.day, self._city["zone"])
         self._world = World(settings.seed, self._midnight_ms + (settings.hours[0] - _TOP_UP_HOURS_BEFORE) * _HOUR_MS)
         self._clock.set(self._world.now_ms)
-        self._buses: dict[str, Bus] = {}
-        self._wallets: list[Wallet] = []
-        self._sms_sent = 0
-        self._missed_the_last_bus = 0
+        self.buses: dict[str, Bus] = {}
+        self._validators = ExitStack()
+        self.wallets: list[Wallet] = []
+        self._boardings_missed = 0
+        self._ended_ms = 0
         self._aggregator = SmsAggregator(self._world, service, Habits())
 
     def run(self) -> Report:
         """Play the day and count it."""
         started = time.monotonic()
-        try:
+        with self._validators:
             self._prepare()
-            end_ms = self._drive()
-            self._drain(end_ms)
-        finally:
-            for bus in self._buses.values():
-                bus.process.close()
+            self._ended_ms = self._drive()
+            self._drain(self._ended_ms)
         result = self._count()
         return Report(
             result,
             time.monotonic() - started,
-            (self._world.now_ms - self._midnight_ms) / 1000 - self._settings.hours[0] * 3600,
-            max(bus.process.heap_peak for bus in self._buses.values()),
+            (self._ended_ms - self._midnight_ms) / 1000 - self._settings.hours[0] * 3600,
+            max(bus.process.heap_peak for bus in self.buses.values()),
         )
+
+    def _count(self) -> dict[str, Any]:
+        self._progress(1, "closing the day")
+        witnesses = Witnesses(list(self.buses.values()), self.wallets, self._aggregator)
+        settings = self._settings
+        return {
+            "city": CITY,
+            "day": settings.day.isoformat(),
+            "seed": settings.seed,
+            "runtime": settings.runtime,
+            "validators": len(self.buses),
+            "riders": settings.riders,
+            "boardings_missed": self._boardings_missed,
+            **count_day(self._service, CITY, settings.day.isoformat(), witnesses),
+        }
 
     # Before the day.
 
@@ -130,21 +149,21 @@ class Day:
         lines = sorted({vehicle.line for vehicle in vehicles})
         riders = draw_riders(self._world.chance("riders"), self._settings.riders, lines, self._settings.hours)
         self._progress(0, "issuing cards")
-        self._wallets = [Wallet(rider, self._city["number"], self._keys, self._world) for rider in riders]
+        self.wallets = [Wallet(rider, self._city["number"], self._keys, self._world) for rider in riders]
         self._top_up()
         self._deny()
         for index, vehicle in enumerate(vehicles):
             self._progress(0, f"enrolling validator {index + 1} of {len(vehicles)}")
-            self._buses[vehicle.code] = self._make_bus(vehicle.code)
+            self.buses[vehicle.code] = self._make_bus(vehicle.code)
         self._plan(timetable(vehicles, self._settings.day, self._city["zone"], self._settings.hours), riders)
         self._plan_power_cuts()
 
     def _top_up(self) -> None:
         """An agent has sold each transport card with money on it."""
-        for wallet in self._wallets:
+        for wallet in self.wallets:
             if wallet.transit_card is not None and wallet.token is not None and wallet.rider.trouble != "foreign":
                 order = {
-                    "reference": f"sale-{wallet.rider.number}",
+                    "reference": f"sale-{self._settings.day}-{wallet.rider.number}",
                     "token": wallet.token.hex(),
                     "amount_minor": wallet.purse_minor,
                     "at_s": self._world.now_ms // 1000,
@@ -153,7 +172,7 @@ class Day:
                 self._service.post("/v1/top-ups", order)
 
     def _deny(self) -> None:
-        tokens = [w.token.hex() for w in self._wallets if w.rider.trouble == "denied" and w.token is not None]
+        tokens = [w.token.hex() for w in self.wallets if w.rider.trouble == "denied" and w.token is not None]
         if tokens:
             self._service.post("/v1/lists/deny", {"city": CITY, "tokens": tokens})
 
@@ -163,12 +182,14 @@ class Day:
         chip, camera, driver = Pn532Chip(), QrScanner(world.chance(f"camera {code}")), DriverTerminal()
 
         def start(hear: Callable[[str], None]) -> ValidatorProcess:
-            options = ("--report-heap", "1") if settings.report_heap else ()
+            options: tuple[str, ...] = ("--upload-interval", str(_UPLOAD_INTERVAL_S))
+            options += ("--report-heap", "1") if settings.report_heap else ()
             seed = f"{settings.seed}-{code}"
             devices = (chip, camera, driver)
             return ValidatorProcess(settings.runtime, self._folder / code, seed, devices, network.dial, hear, options)
 
         bus = Bus(world, code, network, chip, camera, driver, start)
+        self._validators.callback(bus.process.close)
         invitation = self._service.post("/v1/validators/invitations", {"city": CITY, "vehicle": code})
         bus.process.enrol(self._service.address, invitation["code"])
         return bus
@@ -178,7 +199,7 @@ class Day:
     def _plan(self, visits: list[StopVisit], riders: list[Rider]) -> None:
         """Let each rider board the first bus of the line that stands at the stop after the rider has come."""
         waiting: dict[tuple[int, int], list[tuple[int, Wallet, int]]] = {}
-        for wallet, rider in zip(self._wallets, riders, strict=True):
+        for wallet, rider in zip(self.wallets, riders, strict=True):
             for index, boarding in enumerate(rider.boardings):
                 at_ms = self._midnight_ms + boarding.minute * _MINUTE_MS
                 waiting.setdefault((boarding.line, boarding.stop), []).append((at_ms, wallet, index))
@@ -191,8 +212,8 @@ class Day:
             if boarding_now:
                 waiting[visit.line, visit.stop] = queue[len(boarding_now) :]
             self._world.at(visit.at_ms, self._visit(visit, boarding_now, chance))
-        self._missed_the_last_bus = sum(len(queue) for queue in waiting.values())
-        for bus in self._buses.values():
+        self._boardings_missed = sum(len(queue) for queue in waiting.values())
+        for bus in self.buses.values():
             first_ms = min(visit.at_ms for visit in visits if visit.vehicle == bus.code)
             self._world.at(first_ms - 10 * _MINUTE_MS, bus.boot)
 
@@ -201,21 +222,21 @@ class Day:
             turns: list[Turn] = []
             for _, wallet, index in boarding:
                 if wallet.rider.medium == "sms":
-                    self._sms_sent += 1
                     self._aggregator.send(msisdn(wallet.rider.number), visit.vehicle)
                 else:
                     turns.append(wallet.turn(wallet.rider.boardings[index], chance))
-            self._buses[visit.vehicle].visit(visit, turns)
+            self.buses[visit.vehicle].visit(visit, turns)
 
         return act
 
     def _plan_power_cuts(self) -> None:
         chance = self._world.chance("power")
-        codes = sorted(self._buses)
-        first, last = self._settings.hours
+        codes = sorted(self.buses)
+        first, last = (hour * 60 for hour in self._settings.hours)
+        margin = min(_CUTS_MARGIN_MINUTES, (last - first) // 4)
         for number in range(self._settings.power_cuts):
-            bus = self._buses[chance.choice(codes)]
-            at_ms = self._midnight_ms + chance.randrange(first * 60 + 30, last * 60 - 30) * _MINUTE_MS
+            bus = self.buses[chance.choice(codes)]
+            at_ms = self._midnight_ms + chance.randrange(first + margin, last - margin) * _MINUTE_MS
             # In turn: in the middle of somebody's tap, in the middle of a write to flash, and at any moment.
             if number % 3 == 0:
                 wakes = chance.randrange(1, 14)
@@ -233,7 +254,7 @@ class Day:
         while now_ms < end_ms:
             now_ms += 10 * _MINUTE_MS
             self._run_until(now_ms)
-            presented = sum(bus.presented for bus in self._buses.values())
+            presented = sum(bus.presented for bus in self.buses.values())
             clock = (
                 f"{(now_ms - self._midnight_ms) // _HOUR_MS:02d}:{(now_ms - self._midnight_ms) // _MINUTE_MS % 60:02d}"
             )
@@ -250,126 +271,13 @@ class Day:
         self._clock.set(self._world.now_ms)
 
     def _drain(self, end_ms: int) -> None:
-        """Buses stand in the depot, where the network is good, until all they had is acknowledged."""
+        """Buses stand in the depot, where the network is good, until all they had is acknowledged; then they are switched off."""
         self._progress(1, "buses in the depot send what is left")
-        for bus in self._buses.values():
+        for bus in self.buses.values():
             bus.network.covered = True
             bus.network.weather = CALM
-        self._run_until(end_ms + _DRAIN_HOURS * _HOUR_MS)
+        self._run_until(end_ms + _DRAIN_MINUTES * _MINUTE_MS)
+        for bus in self.buses.values():
+            bus.process.kill()
         day_after = self._settings.day + timedelta(days=1)
-        self._run_until(max(self._world.now_ms, day_start_ms(day_after, self._city["zone"]) + 4 * _HOUR_MS))
-
-    # After the day.
-
-    def _count(self) -> dict[str, Any]:
-        self._progress(1, "closing the day")
-        day = self._settings.day.isoformat()
-        close = self._service.post("/v1/closes", {"city": CITY, "day": day})
-        cleared = self._cleared_fares(day)
-        share = self._service.get("/v1/share", city=CITY, **{"from": day, "to": day})["days"][0]
-        balance = self._service.get("/v1/ledger/trial-balance", city=CITY)
-        devices = {row["vehicle"]: row["device"] for row in self._service.get("/v1/validators")["validators"]}
-        accepted = {
-            f"{devices[bus.code]}/{epoch}/{sequence}": acceptance
-            for bus in self._buses.values()
-            for (epoch, sequence), acceptance in bus.accepted.items()
-        }
-        keys = [fare["source_key"] for fare in cleared if fare["source"] == "tap"]
-        doubled = len(keys) - len(set(keys)) + len(set(keys) - set(accepted))
-        fares_by_medium: dict[str, int] = {}
-        for fare in cleared:
-            fares_by_medium[fare["medium"]] = fares_by_medium.get(fare["medium"], 0) + fare["charged_minor"]
-        mine = self._independent_count()
-        return {
-            "city": CITY,
-            "day": day,
-            "seed": self._settings.seed,
-            "runtime": self._settings.runtime,
-            "validators": len(self._buses),
-            "riders": self._settings.riders,
-            "taps_presented": sum(bus.presented for bus in self._buses.values()),
-            "taps_accepted": len(accepted),
-            "taps_refused": sum(sum(bus.refused.values()) for bus in self._buses.values()),
-            "taps_cleared": len(keys),
-            "taps_lost": len(set(accepted) - set(keys)),
-            "taps_doubled": doubled,
-            "taps_unsettled": sum(bus.unsettled for bus in self._buses.values()),
-            "refused_by_decision": self._refusals(),
-            "sms_paid": len(self._aggregator.paid),
-            "sms_posts": self._aggregator.posts,
-            "rides_by_medium": {row["medium"]: row["trips"] for row in close["media"]},
-            "fares_minor_by_medium": dict(sorted(fares_by_medium.items())),
-            "cashless_share_trips_percent": share["cashless_share_trips_percent"],
-            "cashless_share_revenue_percent": share["cashless_share_revenue_percent"],
-            "independent_count": mine,
-            "purses_debited_minor": sum(
-                sum(w.transit_card.committed_debits_minor) for w in self._wallets if w.transit_card is not None
-            ),
-            "ledger_imbalance_minor": balance["imbalance_minor"],
-            "ledger_faults": balance["faults"],
-            "power_cuts": sum(bus.power_cuts for bus in self._buses.values()),
-            "network": self._network_fates(),
-            "close_sha256": close["sha256"],
-        }
-
-    def _cleared_fares(self, day: str) -> list[dict[str, Any]]:
-        fares: list[dict[str, Any]] = []
-        after: int | None = 0
-        while after is not None:
-            page = self._service.get("/v1/fares", city=CITY, day=day, after=after, limit=5000)
-            fares += page["fares"]
-            after = page["next_after"]
-        return fares
-
-    def _independent_count(self) -> dict[str, Any]:
-        """Count rides and money from lights, displays and SMS replies alone."""
-        rides = [acceptance for bus in self._buses.values() for acceptance in bus.accepted.values()]
-        trips = len(rides) + len(self._aggregator.paid)
-        revenue_minor = sum(ride.fare_minor for ride in rides) + sum(self._aggregator.paid.values())
-        cash = [ride for ride in rides if ride.medium == "cash"]
-        cash_minor = sum(ride.fare_minor for ride in cash)
-        return {
-            "rides": trips,
-            "revenue_minor": revenue_minor,
-            "cashless_share_trips_percent": round(100 * (trips - len(cash)) / trips, 2) if trips else None,
-            "cashless_share_revenue_percent": round(100 * (revenue_minor - cash_minor) / revenue_minor, 2)
-            if revenue_minor
-            else None,
-        }
-
-    def _refusals(self) -> dict[str, int]:
-        total: dict[int, int] = {}
-        for bus in self._buses.values():
-            for decision, count in bus.refused.items():
-                total[decision] = total.get(decision, 0) + count
-        return {DECISION_NAMES[decision]: total[decision] for decision in sorted(total)}
-
-    def _network_fates(self) -> dict[str, int]:
-        total: dict[str, int] = {}
-        for bus in self._buses.values():
-            for fate, count in bus.network.counts.items():
-                total[fate] = total.get(fate, 0) + count
-        return total
-
-
-def faults_in(result: dict[str, Any]) -> list[str]:
-    """Return what is wrong with a day, in words: nothing, if the promises were kept."""
-    mine = result["independent_count"]
-    checks = (
-        ("taps were lost", result["taps_lost"] == 0),
-        ("taps were cleared that nobody had accepted, or twice", result["taps_doubled"] == 0),
-        ("the ledger does not balance", result["ledger_imbalance_minor"] == 0 and not result["ledger_faults"]),
-        (
-            "the share by trips is not what was counted on the street",
-            result["cashless_share_trips_percent"] == mine["cashless_share_trips_percent"],
-        ),
-        (
-            "the share by revenue is not what was counted on the street",
-            result["cashless_share_revenue_percent"] == mine["cashless_share_revenue_percent"],
-        ),
-        (
-            "the purses of the cards were debited of something else than was cleared",
-            result["purses_debited_minor"] == result["fares_minor_by_medium"].get("transport_card", 0),
-        ),
-    )
-    return [fault for fault, holds in checks if not holds]
+        self._run_until(day_start_ms(day_after, self._city["zone"]) + 4 * _HOUR_MS)

@@ -1,7 +1,8 @@
 """The NXP PN532 as an emulated chip: frames in, frames out, and a field into which virtual cards are put (UM0701-02).
 
 A sans-IO session on virtual time. The air and a card's own work take declared milliseconds. It waits for cards as the chip does:
-with endless retries, InListPassiveTarget answers only when a card comes.
+with endless retries, InListPassiveTarget answers only when a card comes. Commands by which other hosts set a chip up and test it
+are answered, too; raw frames (InCommunicateThru) and the chip as a target are not.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ _NO_CARD_MS = 5
 _COMMAND_MS = 1
 _AIR_BYTES_PER_MS = 11
 _CARD_MS = 2
+_TYPE_A_106 = 0
+_AUTOMATIC_RATS = 0x10
+_CIU_FIFO_DATA = b"\x63\x39"
+_REQA = 0x26
 _ERROR_FRAME = b"\x00\x00\xff\x01\xff\x7f\x81\x00"
 
 
@@ -54,16 +59,19 @@ class Pn532Chip:
         self._answers: list[tuple[int, bytes]] = []
         self._listing = False
         self._retries = _ENDLESS
+        self._describes_ats = True
         self.stuck = False
         self.garble_next = False
         self.commands = 0
 
     # The field.
 
-    def present(self, card: Card, now_ms: int) -> None:
-        """Put a card into the field."""
-        card.reset()
-        self._field.append(card)
+    def present(self, card: Card, now_ms: int, other: Card | None = None) -> None:
+        """Put a card into the field, or two at the same moment."""
+        for each in (card, other):
+            if each is not None:
+                each.reset()
+                self._field.append(each)
         if self._listing:
             self._answer_listing(now_ms)
 
@@ -101,19 +109,36 @@ class Pn532Chip:
             return
         self._answers.append((now_ms, ACK))
         self._listing = False
-        handlers: dict[int, Callable[[bytes, int], None]] = {
-            0x02: lambda _, now: self._reply(0x02, _FIRMWARE_VERSION, now + _COMMAND_MS),
-            0x14: lambda _, now: self._reply(0x14, b"", now + _COMMAND_MS),
-            0x32: self._configure_field,
+        conversations: dict[int, Callable[[bytes, int], None]] = {
             0x40: self._exchange,
             0x4A: self._list,
             0x52: self._release,
         }
-        handler = handlers.get(code)
-        if handler is None:
+        if code in conversations:
+            conversations[code](parameters, now_ms)
+            return
+        answer = self._configure(code, parameters)
+        if answer is None:
             self._answers.append((now_ms + _COMMAND_MS, _ERROR_FRAME))
         else:
-            handler(parameters, now_ms)
+            self._reply(code, answer, now_ms + _COMMAND_MS)
+
+    def _configure(self, code: int, parameters: bytes) -> bytes | None:
+        """Carry out a command that concerns the chip alone and return the answer; None for one that it does not know."""
+        if code == 0x02:
+            return _FIRMWARE_VERSION
+        if code == 0x00 and parameters[:1] == b"\x00":
+            return parameters  # Diagnose, the line: an echo
+        if code == 0x06:
+            addresses = [parameters[place : place + 2] for place in range(0, len(parameters), 2)]
+            # Nobody answered the last request, so it is still there.
+            return bytes(_REQA if address == _CIU_FIFO_DATA else 0 for address in addresses)
+        if code == 0x12 and parameters:
+            self._describes_ats = bool(parameters[0] & _AUTOMATIC_RATS)
+        if code == 0x32 and len(parameters) == 4 and parameters[0] == 5:
+            self._retries = parameters[3]
+        # WriteRegister, SetSerialBaudrate, SetParameters, SAMConfiguration, RFConfiguration; PowerDown tells a status.
+        return {0x08: b"", 0x10: b"", 0x12: b"", 0x14: b"", 0x32: b"", 0x16: b"\x00"}.get(code)
 
     def _reply(self, code: int, data: bytes, when_ms: int) -> None:
         self.commands += 1
@@ -123,13 +148,10 @@ class Pn532Chip:
             frame = bytes(byte ^ 0x5A for byte in frame)
         self._answers.append((when_ms, frame))
 
-    def _configure_field(self, parameters: bytes, now_ms: int) -> None:
-        if len(parameters) == 4 and parameters[0] == 5:
-            self._retries = parameters[3]
-        self._reply(0x32, b"", now_ms + _COMMAND_MS)
-
-    def _list(self, _: bytes, now_ms: int) -> None:
-        if self._field:
+    def _list(self, parameters: bytes, now_ms: int) -> None:
+        if parameters[1:2] != bytes((_TYPE_A_106,)):
+            self._reply(0x4A, b"\x00", now_ms + _NO_CARD_MS)
+        elif self._field:
             self._answer_listing(now_ms)
         elif self._retries == _ENDLESS:
             self._listing = True
@@ -141,7 +163,7 @@ class Pn532Chip:
         self._active = self._field[0]
         found = self._field[:2]
         described = b"".join(
-            bytes((number, 0x03, 0x44, 0x20, len(card.uid))) + card.uid + card.ats
+            bytes((number, 0x03, 0x44, 0x20, len(card.uid))) + card.uid + (card.ats if self._describes_ats else b"")
             for number, card in enumerate(found, 1)
         )
         self._reply(0x4A, bytes((len(found),)) + described, now_ms + _ACTIVATION_MS * len(found))

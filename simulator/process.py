@@ -1,117 +1,37 @@
 """A validator as a child process, in lock-step with the simulation's clock (the channel: `firmware.boards.desktop`).
 
 The child is the real program on a real MicroPython, on the 32-bit one with a device's heap, or on CPython. Time stands still for
-it except while it runs; it runs until it has nothing to do, and then says for how long. The devices on its UARTs are sans-IO
-sessions: `receive_data(data, now_ms)`, `data_to_send(now_ms)`, `next_timeout_ms()`.
+it except while it runs; it runs until it has nothing to do, and then says for how long.
 """
 
 from __future__ import annotations
 
 import os
-import pty
+import signal
 import socket
 import subprocess
-import sys
-import tty
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
+
+from firmware.boards.desktop import POWER_CUT_EXIT
+from simulator.runtimes import start_command
+from simulator.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from simulator.network import Link
+    from simulator.terminal import Device
 
-TOP = Path(__file__).resolve().parents[1]
-RUNTIMES = ("micropython", "micropython32", "cpython")
-DEVICE_HEAP = "180k"
-_CACHE = TOP / ".cache"
 _ENROL_TIMEOUT_S = 60
+_LOG_LINES_MAX = 50
+_KILLED = -signal.SIGKILL
+_COMPLAINTS = "stderr"
 _LINK_NONE, _LINK_OPEN, _LINK_REFUSED, _LINK_CLOSED = "none", "open", "refused", "closed"
 
 
-class Device(Protocol):
-    """What sits at the other end of a UART."""
-
-    def receive_data(self, data: bytes, now_ms: int) -> None: ...
-
-    def data_to_send(self, now_ms: int) -> bytes: ...
-
-    def next_timeout_ms(self) -> int | None: ...
-
-
 class ProcessFault(Exception):  # noqa: N818 - something happened to a child
-    """The child said something that the channel does not know, or died of an error of its own."""
-
-
-def compile_for_device() -> Path:
-    """Compile firmware and protocol with mpy-cross and return the folder; what is up to date is left alone."""
-    target = _CACHE / "mpy"
-    for source in [*(TOP / "firmware").rglob("*.py"), *(TOP / "protocol").rglob("*.py")]:
-        relative = source.relative_to(TOP)
-        if "device_root" in relative.parts:
-            relative = Path(relative.name)
-        if relative.name == "crypto_cpython.py":
-            continue
-        # MicroPython's `-m` wants the package's own __main__ as source.
-        compiled = target / (relative if relative.name == "__main__.py" else relative.with_suffix(".mpy"))
-        if compiled.exists() and compiled.stat().st_mtime >= source.stat().st_mtime:
-            continue
-        compiled.parent.mkdir(parents=True, exist_ok=True)
-        if compiled.suffix == ".py":
-            compiled.write_bytes(source.read_bytes())
-        else:
-            command = [sys.executable, "-m", "mpy_cross", "-O2", "-s", str(relative), "-o", str(compiled), str(source)]
-            subprocess.run(command, check=True)
-    return target
-
-
-def _command(runtime: str) -> tuple[list[str], dict[str, str]]:
-    """Return how a runtime starts the firmware, and its environment."""
-    if runtime == "cpython":
-        return [sys.executable, "-m", "firmware"], {"PYTHONPATH": str(TOP), "PYTHONHASHSEED": "0"}
-    program = _CACHE / "micropython" / "bin" / runtime
-    if not program.exists():
-        raise ProcessFault(f"{runtime} is not set up: run .ci/get-micropython, or choose --runtime cpython")
-    if runtime == "micropython32":
-        path = f".frozen:{compile_for_device()}"
-        return [str(program), "-X", f"heapsize={DEVICE_HEAP}", "-m", "firmware"], {"MICROPYPATH": path}
-    return [str(program), "-m", "firmware"], {"MICROPYPATH": f".frozen:{TOP / 'firmware' / 'device_root'}:{TOP}"}
-
-
-class _Terminal:
-    """One pseudo-terminal with a device at the world's end."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._master, slave = pty.openpty()
-        tty.setraw(slave)
-        self.path = os.ttyname(slave)
-        self._slave = slave
-        self._read = 0
-        self.written = 0
-
-    def take(self, total: int, now_ms: int) -> None:
-        """Read what the child has written by now, and hand it to the device."""
-        data = b""
-        while self._read < total:
-            chunk = os.read(self._master, total - self._read)
-            self._read += len(chunk)
-            data += chunk
-        if data:
-            self._device.receive_data(data, now_ms)
-
-    def give(self, now_ms: int) -> None:
-        data = self._device.data_to_send(now_ms)
-        self.written += len(data)
-        while data:
-            data = data[os.write(self._master, data) :]
-
-    def next_timeout_ms(self) -> int | None:
-        return self._device.next_timeout_ms()
-
-    def close(self) -> None:
-        os.close(self._master)
-        os.close(self._slave)
+    """A child could not be started or enrolled, or died of an error of its own."""
 
 
 class ValidatorProcess:
@@ -120,7 +40,7 @@ class ValidatorProcess:
     Attributes:
         exit_code: of the last child, once it ended.
         heap_peak: most live heap that it reported, bytes.
-        log: its last lines for whoever holds the board.
+        log: its last 50 lines for whoever holds the board.
     """
 
     def __init__(
@@ -143,8 +63,11 @@ class ValidatorProcess:
             dial: gives a link for each connection that it opens, None where there is no network.
             hear: told every line that it shows, lights or beeps.
             options: more options of the firmware.
+
+        Raises:
+            RuntimeMissing: the runtime is not set up.
         """
-        self._runtime = runtime
+        self._command, self._environment = start_command(runtime)
         self._state = state
         self._seed = seed
         self._devices = devices
@@ -152,7 +75,7 @@ class ValidatorProcess:
         self._hear = hear
         self._options = options
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._terminals: list[_Terminal] = []
+        self._terminals: list[Terminal] = []
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._link: Link | None = None
@@ -174,28 +97,44 @@ class ValidatorProcess:
         return f"{host}:{port}"
 
     def _start(self, *arguments: str, server: str | None = None) -> subprocess.Popen[bytes]:
-        command, environment = _command(self._runtime)
         common = ("--seed", self._seed, "--server", server or self._address())
-        return subprocess.Popen(
-            [*command, arguments[0], "--state", str(self._state), *common, *arguments[1:]],
-            env={"PATH": os.environ.get("PATH", ""), **environment},
-            cwd=self._state,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        with (self._state / _COMPLAINTS).open("wb") as complaints:
+            return subprocess.Popen(
+                [*self._command, arguments[0], "--state", str(self._state), *common, *arguments[1:]],
+                env={"PATH": os.environ.get("PATH", ""), **self._environment},
+                cwd=self._state,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+            )
+
+    def _complaint(self) -> str:
+        """Return the last line that the child left on its standard error."""
+        lines = (self._state / _COMPLAINTS).read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "it said nothing"
 
     def enrol(self, address: tuple[str, int], code: str) -> None:
-        """Enrol at a clearing service, in real time."""
+        """Enrol at a clearing service, in real time.
+
+        Raises:
+            ProcessFault: it was refused; the message is the validator's own.
+        """
         child = self._start("enrol", "--code", code, server=f"{address[0]}:{address[1]}")
-        output, _ = child.communicate(timeout=_ENROL_TIMEOUT_S)
+        try:
+            output, _ = child.communicate(timeout=_ENROL_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise ProcessFault(f"the validator was not enrolled within {_ENROL_TIMEOUT_S} s") from None
         if child.returncode:
-            raise ProcessFault(f"enrolment failed: {output.decode().strip()}")
+            said = output.decode().strip().removeprefix("log ")
+            raise ProcessFault(said or f"enrolment failed: {self._complaint()}")
 
     def boot(self, now_ms: int, cut_after_bytes: int | None = None) -> None:
         """Switch it on at that moment (unix ms); with `cut_after_bytes` its power fails at that byte written to flash."""
         assert self._child is None
         self._boot_ms = now_ms
-        self._terminals = [_Terminal(device) for device in self._devices]
+        self._terminals = [Terminal(device) for device in self._devices]
         self._reset_link()
         self._dials = 0
         paths = [terminal.path for terminal in self._terminals]
@@ -255,7 +194,7 @@ class ValidatorProcess:
             if line.startswith("log heap "):
                 self.heap_peak = max(self.heap_peak, int(line.split()[2]))
             elif line.startswith("log "):
-                self.log = [*self.log[-50:], line[4:]]
+                self.log = [*self.log[-_LOG_LINES_MAX + 1 :], line[4:]]
             else:
                 self._hear(line)
 
@@ -321,6 +260,11 @@ class ValidatorProcess:
             self._bury()
 
     def _bury(self) -> None:
+        """Note that the child has ended; anything but a loss of power is an error.
+
+        Raises:
+            ProcessFault: it ended by itself.
+        """
         assert self._child is not None
         self.exit_code = self._child.wait()
         for stream in (self._child.stdin, self._child.stdout):
@@ -330,10 +274,15 @@ class ValidatorProcess:
         for terminal in self._terminals:
             terminal.close()
         self._terminals = []
+        if self.exit_code not in {POWER_CUT_EXIT, _KILLED}:
+            raise ProcessFault(f"a validator stopped with exit code {self.exit_code}: {self._complaint()}")
 
     def close(self) -> None:
-        self.kill()
-        self._listener.close()
+        """Cut its power for good."""
+        try:
+            self.kill()
+        finally:
+            self._listener.close()
 
 
 def _stream(stream: IO[bytes] | None) -> IO[bytes]:

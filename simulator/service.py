@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _START_TIMEOUT_S = 60.0
+_LAST_WORDS_LINES = 4
 _JOLAQY = (sys.executable, "-m", "clearing")
 
 
@@ -41,7 +42,7 @@ class ClockFile:
 
 
 class Service:
-    """A running clearing service.
+    """A running clearing service; what it refuses, and that it does not answer, is a ServiceError.
 
     Attributes:
         url: its address, `http://127.0.0.1:PORT`.
@@ -50,7 +51,7 @@ class Service:
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=120.0, trust_env=False
+            base_url=url, headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=120.0, trust_env=False
         )
 
     @property
@@ -59,10 +60,10 @@ class Service:
         return parts.host, parts.port or 80
 
     def get(self, path: str, **parameters: str | int) -> Any:  # noqa: ANN401 - JSON
-        return self._answer(self._http.get(path, params=parameters))
+        return self._ask("GET", path, params=parameters)
 
     def post(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
-        return self._answer(self._http.post(path, json=body))
+        return self._ask("POST", path, json=body)
 
     def check_page(self, path: str) -> None:
         """Raise ServiceError unless a page comes."""
@@ -70,11 +71,13 @@ class Service:
         if response.is_error:
             raise ServiceError(f"the page {path} does not come: {response.status_code}")
 
-    def _answer(self, response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+    def _ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - JSON
+        try:
+            response = self._http.request(method, path, **content)
+        except httpx.HTTPError as error:
+            raise ServiceError(f"{method} {path}: no answer from {self.url} ({error})") from error
         if response.is_error:
-            raise ServiceError(
-                f"{response.request.method} {response.request.url.path}: {response.status_code} {response.text}"
-            )
+            raise ServiceError(f"{method} {path}: {response.status_code} {response.text}")
         return response.json()
 
     def close(self) -> None:
@@ -82,35 +85,40 @@ class Service:
 
 
 class ServiceProcess:
-    """`jolaqy serve` in a process of its own, on the database under `home`.
+    """`jolaqy serve` in a process of its own, on a database by its URL: that of JOLAQY_DATABASE_URL, or the one under `home`.
 
     Attributes:
         url: where it listens.
     """
 
-    def __init__(self, home: Path, *options: str) -> None:
-        self._environment = os.environ | {"JOLAQY_HOME": str(home)}
-        self._environment.setdefault("JOLAQY_DATABASE_URL", f"sqlite:///{home / 'jolaqy.db'}")
-        with (home / "service.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*_JOLAQY, "serve", *options], env=self._environment, stdout=subprocess.PIPE, stderr=log
-            )
-        self.url = self._wait_until_listening(home)
+    def __init__(self, home: Path, *options: str, database_url: str = "") -> None:
+        """Start it, and wait until it listens.
 
-    def _wait_until_listening(self, home: Path) -> str:
+        Raises:
+            ServiceError: it ended instead; the message has its last words.
+        """
+        self._home = home
+        self._database_url = database_url
+        log = home / "service.log"
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [*_JOLAQY, "serve", *options], env=_environment(home, database_url), stdout=subprocess.PIPE, stderr=file
+            )
+        self.url = self._wait_until_listening(log)
+
+    def _wait_until_listening(self, log: Path) -> str:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(b"listening on "):
                 return line.split()[-1].decode()
+        self._process.stdout.close()
         self._process.wait(_START_TIMEOUT_S)
-        raise ServiceError(f"the clearing service did not start; its log is {home / 'service.log'}")
+        words = " ".join(log.read_text(errors="replace").splitlines()[-_LAST_WORDS_LINES:])
+        raise ServiceError(f"the clearing service did not start: {words or 'it said nothing'}")
 
     def command(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
         """Run a `jolaqy` command on the same database and return the JSON it prints."""
-        done = subprocess.run([*_JOLAQY, *arguments], env=self._environment, capture_output=True, check=False)
-        if done.returncode:
-            raise ServiceError(f"jolaqy {' '.join(arguments)}: exit {done.returncode}\n{done.stderr.decode()}")
-        return json.loads(done.stdout)
+        return run_command(self._home, *arguments, database_url=self._database_url)
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""
@@ -120,7 +128,19 @@ class ServiceProcess:
             self._process.stdout.close()
 
 
-def read_keys(home: Path) -> dict[str, bytes]:
-    """Read the city's keys, as the bureau that personalises its cards is handed them."""
-    stored = json.loads((home / "keys.json").read_text())
-    return {name: bytes.fromhex(value) for name, value in stored.items() if isinstance(value, str)}
+def run_command(home: Path, *arguments: str, database_url: str = "") -> Any:  # noqa: ANN401 - JSON
+    """Run a `jolaqy` command on a home and its database, and return the JSON it prints.
+
+    Raises:
+        ServiceError: it failed.
+    """
+    environment = _environment(home, database_url)
+    done = subprocess.run([*_JOLAQY, *arguments], env=environment, capture_output=True, check=False)
+    if done.returncode:
+        raise ServiceError(f"jolaqy {' '.join(arguments)}: exit {done.returncode}\n{done.stderr.decode()}")
+    return json.loads(done.stdout)
+
+
+def _environment(home: Path, database_url: str) -> dict[str, str]:
+    chosen = {"JOLAQY_DATABASE_URL": database_url} if database_url else {}
+    return os.environ | {"JOLAQY_HOME": str(home)} | chosen

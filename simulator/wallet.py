@@ -6,6 +6,7 @@ derived from the rider's number: nobody's card number, telephone number or ticke
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from protocol.cards.card_layout import Environment
@@ -44,15 +45,20 @@ def bank_card_number(number: int) -> str:
 
 
 def msisdn(number: int) -> str:
-    """Return a rider's telephone number, in a range that is not given out."""
-    return f"+7000{number:07d}"
+    """Return a rider's telephone number, in a range that is not given out; its last digits look as any."""
+    return f"+7000{number * 7_654_321 % 10_000_000:07d}"
+
+
+def _identity(kind: str, number: int) -> bytes:
+    """Return bytes that are a rider's own, and are found nowhere by accident."""
+    return hashlib.sha256(f"{kind} {number}".encode()).digest()
 
 
 class Wallet:
     """One rider's medium for the whole day.
 
     Attributes:
-        transit_card: the virtual transport card, if that is the medium.
+        transit_card, bank_card: the virtual card, if that is the medium.
         token: of the medium where the back office must be told of it before the day, else None.
         purse_minor: what was loaded onto the transport card.
     """
@@ -63,7 +69,7 @@ class Wallet:
         self.transit_card: DesfireCard | None = None
         self.token: bytes | None = None
         self.purse_minor = 0
-        self._emv: EmvCard | None = None
+        self.bank_card: EmvCard | None = None
         self._ticket: PhoneTicket | None = None
         now_s = world.now_ms // 1000
         if rider.medium == "transport_card":
@@ -72,15 +78,15 @@ class Wallet:
             self._issue_bank_card(keys["token_key"])
         elif rider.medium == "qr":
             master = keys["qr_master"] if rider.trouble != "unknown" else bytes(32)
-            ticket_id = rider.number.to_bytes(8, "big")
+            ticket_id = _identity("ticket", rider.number)[:8]
             self._ticket = PhoneTicket(ticket_id, city, rider.category, now_s + _YEARS_5_S, master)
 
     def _issue_transit_card(self, city: int, keys: Mapping[str, bytes], expires_s: int) -> None:
         rider = self.rider
-        number = b"JQ" + rider.number.to_bytes(6, "big")
+        number = b"JQ" + _identity("card", rider.number)[:6]
         self.purse_minor = _EMPTY_PURSE_MINOR if rider.trouble == "empty_purse" else _PURSE_MINOR
         masters = keys if rider.trouble != "foreign" else dict.fromkeys(keys, bytes(16))
-        uid = b"\x04" + rider.number.to_bytes(6, "big")
+        uid = b"\x04" + _identity("uid", rider.number)[:6]
         environment = Environment(number, city, rider.category, expires_s)
         self.transit_card = DesfireCard.personalise(uid, environment, self.purse_minor, masters)
         self.token = medium_token(keys["token_key"], LABEL_TRANSIT, number)
@@ -89,7 +95,7 @@ class Wallet:
         rider = self.rider
         number = bank_card_number(rider.number)
         scheme = VISA_LIKE if rider.number % 2 else MASTERCARD_LIKE
-        self._emv = EmvCard(b"\x08" + rider.number.to_bytes(3, "big"), number, "3012", scheme)
+        self.bank_card = EmvCard(b"\x08" + _identity("uid", rider.number)[:3], number, "3012", scheme)
         packed = bytes.fromhex(number + "F" * (20 - len(number)))
         self.token = medium_token(token_key, LABEL_BANK, packed)
 
@@ -99,7 +105,7 @@ class Wallet:
             return Turn("cash", self.rider.category, _pay_cash)
         if self._ticket is not None:
             return Turn("qr", self.rider.category, self._show_ticket(self._ticket, boarding.mishap))
-        card = self.transit_card or self._emv
+        card = self.transit_card or self.bank_card
         assert card is not None
         return Turn(self.rider.medium, self.rider.category, _hold_card(card, boarding.mishap, chance))
 
@@ -133,11 +139,10 @@ def _hold_card(
         now_ms = bus.world.now_ms
         if mishap == "torn" and attempt == 0:
             card.tear_at(chance.randrange(1, 9), carried_out=chance.random() < 0.5)
-        bus.chip.present(card, now_ms)
         other = None
         if mishap == "two_cards" and attempt == 0:
             other = EmvCard(b"\x08\xff\xff\xff", bank_card_number(999_999_999), "3012")
-            bus.chip.present(other, now_ms)
+        bus.chip.present(card, now_ms, other)
 
         def take_away() -> None:
             bus.chip.remove(card)

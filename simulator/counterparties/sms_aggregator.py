@@ -32,6 +32,7 @@ class SmsAggregator:
     """One aggregator.
 
     Attributes:
+        sent: messages that riders sent.
         paid: fare in tiyn by reference, for messages that the service said are paid.
         posts: requests made, repetitions included.
     """
@@ -41,18 +42,19 @@ class SmsAggregator:
         self._service = service
         self._habits = habits
         self._chance = world.chance("sms aggregator")
-        self._last = 0
+        self.sent = 0
         self.paid: dict[str, int] = {}
         self.posts = 0
 
     def send(self, msisdn: str, text: str) -> None:
         """A rider sends `text` (a vehicle's code) from a phone."""
-        self._last += 1
+        self.sent += 1
+        sent_at_s = self._world.now_ms // 1000
         message: dict[str, str | int] = {
-            "reference": f"sms-{self._last:06d}",
+            "reference": f"sms-{sent_at_s}-{self.sent:04d}",
             "msisdn": msisdn,
             "text": text,
-            "sent_at_s": self._world.now_ms // 1000,
+            "sent_at_s": sent_at_s,
         }
         self._world.after(self._chance.randrange(*self._habits.delay_ms), lambda: self._post(message))
 

@@ -89,7 +89,17 @@ def test_every_module_says_what_it_is_for(room: str) -> None:
 
 
 def test_no_file_names_a_registry_or_a_path_of_somebodys_machine() -> None:
-    words = re.compile("|".join(("registry" + r"\.npmjs", r"files\.python" + "hosted", "deb" + r"\.debian\.org", "/ho" + "me/", "/wo" + "rk/")))
+    words = re.compile(
+        "|".join(
+            (
+                "registry" + r"\.npmjs",
+                r"files\.python" + "hosted",
+                "deb" + r"\.debian\.org",
+                "/ho" + "me/",
+                "/wo" + "rk/",
+            )
+        )
+    )
     guilty = []
     for path in committed_files():
         try:
@@ -102,9 +112,11 @@ def test_no_file_names_a_registry_or_a_path_of_somebodys_machine() -> None:
 
 
 def test_every_link_of_a_page_leads_to_a_file() -> None:
-    broken = []
-    for page in (path for path in committed_files() if path.suffix == ".md"):
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
-            if "://" not in target and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(TOP)}: {target}")
+    pages = [path for path in committed_files() if path.suffix == ".md"]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())]
+    broken = [
+        f"{page.relative_to(TOP)}: {link}"
+        for page, link in links
+        if "://" not in link and not (page.parent / link).exists()
+    ]
     assert broken == []
