@@ -14,7 +14,7 @@ demo: ## Simulate a city's day, from tap to cashless share, and serve its pages
 	@$(PYTHON) -m simulator demo
 
 test: setup ## Run all tests
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
 
 check: setup ## Check types, lint, format and import rules
 	$(PYTHON) -m ruff check
