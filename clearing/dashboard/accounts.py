@@ -48,13 +48,16 @@ class EntryRows:
 
 
 def entry_rows(entry: EntryView, carriers: Mapping[str, str]) -> EntryRows:
-    """Lay out an entry; its key is `close/CITY/DAY/VERSION/` and then `CARRIER/MEDIUM` or `top-ups`."""
+    """Lay out an entry, debits first; its key is `close/CITY/DAY/VERSION/` and then `CARRIER/MEDIUM` or `top-ups`."""
     carrier, _, medium = entry.entry_key.split("/", 4)[-1].partition("/")
     return EntryRows(
         entry.entry_key,
         carriers.get(carrier, carrier) if medium else None,
         medium or None,
-        tuple(_row(account, amount_minor, carriers) for account, _, amount_minor in entry.postings),
+        tuple(
+            _row(account, amount_minor, carriers)
+            for account, _, amount_minor in sorted(entry.postings, key=lambda posting: posting[2] < 0)
+        ),
     )
 
 
