@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check bench fuzz
 PYTHON := .venv/bin/python
 
 help: ## Show this list
@@ -24,3 +24,7 @@ check: setup ## Check types, lint, format and import rules
 
 bench: setup ## Measure, beside a peer or a limit measured in the same run
 	@$(PYTHON) -m tests.bench
+
+fuzz: setup ## Fuzz every decoder, FUZZ_SECONDS each (60)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable ".[fuzz]"
+	@$(PYTHON) -m tests.fuzz

@@ -46,6 +46,7 @@ WANTED_KEY_SET = const(3)
 WANTED_CA_KEYS = const(4)
 WANTED_TOP_UPS = const(5)
 WANTED_ALLOW_LIST = const(6)
+WANTED_KEY_BUNDLE = const(7)
 
 _U16_MAX = const(0xFFFF)
 _U32_MAX = const(0xFFFFFFFF)

@@ -50,6 +50,7 @@ TYP_LIST_DELTA = "list-delta"
 TYP_KEY_SET = "key-set"
 TYP_ROTATION = "rotation"
 TYP_RETIREMENT = "retirement"
+TYP_KEY_BUNDLE = "key-bundle"
 
 _HEADER_ALG = const(1)
 _HEADER_KID = const(4)

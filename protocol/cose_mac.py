@@ -47,6 +47,10 @@ class MacKey:
         self.kid = key_thumbprint({_KEY_TYPE: _SYMMETRIC, _KEY_SECRET: secret})
         self.cose_key: dict[int, int | bytes] = {_KEY_TYPE: _SYMMETRIC, _KEY_ID: self.kid}
 
+    def export(self) -> bytes:
+        """Return the secret, for whoever keeps it, sealed; it is shown nowhere else."""
+        return self._secret
+
     def tag(self, message: bytes) -> bytes:
         """Return the tag over a MAC_structure, 32 bytes."""
         return hmac_sha256(self._secret, message)

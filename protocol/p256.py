@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol.compat import const, hmac_sha256, sha256
-from protocol.errors import LocalProtocolError, UnknownKid
+from protocol.errors import LocalProtocolError, RemoteProtocolError, UnknownKid
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -249,6 +249,19 @@ def verify_steps(x: int, y: int, digest: bytes, signature: bytes) -> Generator[N
     return bool(total[2]) and _affine(total)[0] % N == r
 
 
+def agree_steps(private: int, x: int, y: int) -> Generator[None, None, bytes]:
+    """Agree on a secret with the holder of a public key (ECDH), yielding now and then: the x coordinate, 32 bytes.
+
+    Raises:
+        RemoteProtocolError: the point is not on the curve; what came out would give the private key away.
+    """
+    if not is_on_curve(x, y):
+        raise RemoteProtocolError("a public key is not on its curve")
+    table = yield from _table_steps((x, y))
+    total = yield from _multiply_steps([(private, table)])
+    return _affine(total)[0].to_bytes(32, "big")
+
+
 class P256Signer:
     """Signs with one private key; `sign_digest_steps` lets a loop breathe.
 
@@ -262,6 +275,9 @@ class P256Signer:
 
     def sign_digest_steps(self, digest: bytes) -> Generator[None, None, bytes]:
         return sign_steps(self._private, digest)
+
+    def agree_steps(self, x: bytes, y: bytes) -> Generator[None, None, bytes]:
+        return agree_steps(self._private, int.from_bytes(x, "big"), int.from_bytes(y, "big"))
 
     def sign(self, message: bytes) -> bytes:
         return finish(self.sign_digest_steps(sha256(message)))

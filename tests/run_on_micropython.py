@@ -2,7 +2,8 @@
 
 A test of `tests/protocol` or `tests/firmware` is an ordinary function without fixtures, so pytest runs it on CPython and this
 program runs the same file on the 64-bit and the 32-bit unix port, the latter with the heap of a device. Each module gets a
-process of its own. Left out are property tests (`*_properties`: they need Hypothesis) and what is listed here with its reason.
+process of its own; the 32-bit port runs what mpy-cross has compiled, as a device does. Left out are property tests
+(`*_properties`: they need Hypothesis) and what is listed here with its reason.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.compiled import compile_all
+
 TOP = Path(__file__).resolve().parents[1]
 ROOMS = ("protocol", "firmware")
 ONLY_ON_CPYTHON: dict[str, str] = {
     "tests.firmware.test_crypto_cpython": "it tests the board file that only CPython uses",
+    "tests.protocol.test_fuzz_targets": "it compares with libraries that MicroPython has not",
     "tests.protocol.test_spec": "it reads the specification",
     "tests.protocol.test_tapsync_cddl": "it needs a validator of grammars",
 }
@@ -51,13 +55,14 @@ class Runtime:
     Attributes:
         name: of the program in the cache folder.
         options: command-line options; the heap of the 32-bit one is a device's.
-        threshold: garbage is collected after so many bytes, -1 when the heap is full. A small heap that holds sources,
-            too, must be kept in order.
+        threshold: garbage is collected after so many bytes, -1 when the heap is full. A small heap must be kept in order.
+        is_compiled: it runs what mpy-cross made.
     """
 
     name: str
     options: tuple[str, ...]
     threshold: int
+    is_compiled: bool = False
 
     @property
     def program(self) -> Path:
@@ -84,7 +89,7 @@ RUNTIMES = {
     runtime.name: runtime
     for runtime in (
         Runtime("micropython", ("-X", "heapsize=4m"), -1),
-        Runtime("micropython32", ("-X", "heapsize=180k"), 12_288),
+        Runtime("micropython32", ("-X", "heapsize=180k"), 12_288, is_compiled=True),
     )
 }
 
@@ -103,10 +108,12 @@ test_modules.__test__ = False  # type: ignore[attr-defined]
 def run_module(runtime: Runtime, module: str) -> Outcome:
     """Run one module's tests in a process of their own."""
     command = [str(runtime.program), *runtime.options, "-c", _CHILD.format(name=module, threshold=runtime.threshold)]
+    # What lies in the current folder is found first.
+    folder = compile_all(TOP, TOP / ".cache" / "tests") if runtime.is_compiled else TOP
     environment = os.environ | {"MICROPYPATH": ".frozen:firmware/device_root:."}
     try:
         ran = subprocess.run(
-            command, cwd=TOP, env=environment, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
         return Outcome(module, 0, 1, f"{module}: not done after {_TIMEOUT_S} s\n")
@@ -125,6 +132,8 @@ def run(runtime: Runtime, modules: list[str]) -> list[Outcome]:
     """
     if not runtime.program.exists():
         raise FileNotFoundError(f"{runtime.program} is missing: run 'make setup' first")
+    if runtime.is_compiled:
+        compile_all(TOP, TOP / ".cache" / "tests")  # once, before several ask for it
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda module: run_module(runtime, module), modules))
 

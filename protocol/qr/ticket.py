@@ -86,11 +86,12 @@ def read_ticket(text: str) -> QrTicket:
         fields = cbor.decode(base45.decode(text[len(PREFIX) :]), depth_max=1)
     except CborError as error:
         raise QrError("not a ticket: " + str(error)) from None
-    if not isinstance(fields, dict) or sorted(fields) != [0, 1, 2, 3, 4, 5, 6] or fields[0] != _VERSION:
+    if not isinstance(fields, dict) or sorted(fields) != [0, 1, 2, 3, 4, 5, 6]:
         raise QrError("a ticket has the keys 0 to 6")
+    if not cbor.is_integer(fields[0], _VERSION, _VERSION):
+        raise QrError("not ticket version 1")
     for key, greatest in ((2, _U16_MAX), (3, _U16_MAX), (4, _U32_MAX), (5, _U32_MAX)):
-        value = fields[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= greatest:
+        if not cbor.is_integer(fields[key], 0, greatest):
             raise QrError("key " + str(key) + " is out of range")
     for key, size in ((1, TICKET_ID_BYTES), (6, CODE_BYTES)):
         if not isinstance(fields[key], bytes) or len(fields[key]) != size:

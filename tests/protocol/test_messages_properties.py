@@ -28,6 +28,7 @@ from protocol.enrolment import (
 )
 from protocol.errors import EnrolmentError, LocalProtocolError, RemoteProtocolError
 from protocol.fare_table import decode_fare_table, encode_fare_table
+from protocol.key_bundle import decode_wrapped_bundle, encode_wrapped_bundle
 from protocol.keyset import decode_key_set, encode_key_set
 from protocol.limits import BATCH_RECORDS_MAX, DENY_LIST_ENTRIES_MAX, SEQUENCE_MAX
 from protocol.list_delta import decode_delta, encode_delta
@@ -65,6 +66,7 @@ _CODECS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = {
     "rotation": (decode_rotation, encode_rotation),
     "shared rotation": (decode_rotation, encode_rotation),
     "retirement": (decode_retirement, encode_retirement),
+    "key-bundle": (decode_wrapped_bundle, encode_wrapped_bundle),
     "enrolment": (decode_request, encode_request),
     "enrolled": (decode_enrolled, encode_enrolled),
     "enrolled with key set": (decode_enrolled, encode_enrolled),

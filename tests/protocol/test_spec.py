@@ -64,6 +64,7 @@ def test_every_key_of_a_message_has_a_row() -> None:
         ("List delta", 7),
         ("Rotation", 5),
         ("Retirement", 6),
+        ("Key bundle", 6),
     )
     for title, keys in titles:
         assert _keys_in(_section(title)) == list(range(keys))

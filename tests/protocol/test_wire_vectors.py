@@ -12,6 +12,7 @@ from protocol.cose_sign import parse as parse_sign
 from protocol.cose_sign import verify_all
 from protocol.enrolment import decode_enrolled, decode_request, encode_enrolled, encode_request
 from protocol.fare_table import decode_fare_table, encode_fare_table
+from protocol.key_bundle import decode_wrapped_bundle, encode_wrapped_bundle
 from protocol.keyset import decode_key_set, encode_key_set
 from protocol.list_delta import decode_delta, encode_delta
 from protocol.medium_list import (
@@ -58,7 +59,7 @@ def test_every_message_verifies_for_its_kind_and_audience() -> None:
     keys = [make_key(private) for private in (DEVICE_PRIVATE, SERVICE_PRIVATE, SERVICE_PRIVATE - 1)]
     verifier = P256Verifier({key_thumbprint(key): ec2_point(key) for key in keys})
     signed = [vector for vector in _VECTORS.values() if "message" in vector and "form" not in vector]
-    assert len(signed) == 12
+    assert len(signed) == 13
     for vector in signed:
         payload = verify1(bytes.fromhex(vector["message"]), vector["typ"], vector["audience"], verifier)
         assert payload.hex() == vector["payload"]
@@ -80,7 +81,7 @@ def test_every_signature_of_several_holds() -> None:
 
 def test_every_tag_holds() -> None:
     authenticated = [vector for vector in _VECTORS.values() if vector.get("form") == "COSE_Mac0"]
-    assert len(authenticated) == 6
+    assert len(authenticated) == 7
     for vector in authenticated:
         payload = verify_mac0(bytes.fromhex(vector["message"]), vector["typ"], vector["audience"], make_shared_key())
         assert payload.hex() == vector["payload"]
@@ -100,6 +101,8 @@ def test_every_payload_is_read_and_written_back() -> None:
         ("key-set next", decode_key_set, encode_key_set),
         ("rotation", decode_rotation, encode_rotation),
         ("retirement", decode_retirement, encode_retirement),
+        ("key-bundle", decode_wrapped_bundle, encode_wrapped_bundle),
+        ("shared key-bundle", decode_wrapped_bundle, encode_wrapped_bundle),
         ("enrolled with key set", decode_enrolled, encode_enrolled),
         ("shared enrolment", decode_request, encode_request),
         ("shared rotation", decode_rotation, encode_rotation),

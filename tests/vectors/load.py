@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-_FOLDER = __file__[: -len("load.py")]
+_FOLDER = __file__.rsplit("/", 1)[0] + "/"
 
 
 def load(name: str) -> Any:  # noqa: ANN401 - whatever is in the file

@@ -11,6 +11,7 @@ from protocol.cose import (
     TYP_BATCH,
     TYP_ENROLLED,
     TYP_ENROLMENT,
+    TYP_KEY_BUNDLE,
     TYP_KEY_SET,
     TYP_RETIREMENT,
     TYP_ROTATION,
@@ -19,6 +20,8 @@ from protocol.cose import (
 )
 from protocol.cose_mac import MacKey, first_key, mac0
 from protocol.cose_sign import sign_all
+from protocol.key_bundle import WrappedBundle, encode_wrapped_bundle
+from protocol.keywrap import wrap
 from protocol.rotation import Rotation, encode_retirement, encode_rotation
 from tests.vectors.wire_messages import (
     AUDIENCE,
@@ -33,6 +36,7 @@ from tests.vectors.wire_messages import (
     make_enrolled,
     make_invitation,
     make_key,
+    make_key_bundle,
     make_retirement,
     make_signer,
 )
@@ -90,6 +94,12 @@ def make_shared_request() -> enrolment.EnrolmentRequest:
     return enrolment.EnrolmentRequest(DEVICE, invitation.code_id, key, 3, invitation.proof(DEVICE, cbor.encode(key)))
 
 
+def make_shared_bundle(aes: Aes) -> WrappedBundle:
+    bundle = WrappedBundle(DEVICE, EPOCH, 19857, None, bytes(192))
+    bundle.wrapped = wrap(aes, bundle.shared_key(make_shared_key()), make_key_bundle().encode())
+    return bundle
+
+
 def _vector(form: str, typ: str, audience: str, payload: bytes, message: bytes) -> dict[str, str]:
     return {"form": form, "typ": typ, "audience": audience, "payload": payload.hex(), "message": message.hex()}
 
@@ -117,6 +127,7 @@ def make_authenticated(aes: Aes) -> dict[str, dict[str, str]]:
         ("shared batch", TYP_BATCH, AUDIENCE, encode_batch(batch)),
         ("shared ack", TYP_ACK, AUDIENCE, ack.encode_ack(make_ack(batch))),
         ("shared rotation", TYP_ROTATION, AUDIENCE, encode_rotation(make_shared_rotation())),
+        ("shared key-bundle", TYP_KEY_BUNDLE, AUDIENCE, encode_wrapped_bundle(make_shared_bundle(aes))),
         ("shared retirement", TYP_RETIREMENT, AUDIENCE, encode_retirement(make_retirement())),
     )
     key = make_shared_key()

@@ -13,6 +13,7 @@ from protocol.cose import (
     TYP_ENROLLED,
     TYP_ENROLMENT,
     TYP_FARE_TABLE,
+    TYP_KEY_BUNDLE,
     TYP_LIST,
     TYP_LIST_DELTA,
     TYP_RETIREMENT,
@@ -21,10 +22,11 @@ from protocol.cose import (
 )
 from protocol.decisions import DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_DENIED
 from protocol.fare_table import FareTable, encode_fare_table
+from protocol.key_bundle import WrappedBundle, encode_wrapped_bundle
 from protocol.keywrap import wrap
 from protocol.list_delta import encode_delta, make_delta
 from protocol.medium_list import LIST_ALLOW, LIST_DENY, ListPart, encode_list, encode_list_part, make_list
-from protocol.p256 import P256Signer, public_key
+from protocol.p256 import P256Signer, agree_steps, finish, public_key
 from protocol.rotation import Retirement, encode_retirement
 from protocol.tap import Tap
 
@@ -40,6 +42,7 @@ NONCE = bytes(range(8))
 NOW_S = 1715742000
 DEVICE_PRIVATE = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
 SERVICE_PRIVATE = 0x0F56DB78CA460B055C500064824BED999A25AAF48EBB519AC201537B85479813
+EPHEMERAL_PRIVATE = 0x3001
 
 
 def make_key(private: int) -> dict[int, int | bytes]:
@@ -169,6 +172,14 @@ def make_key_bundle() -> enrolment.KeyBundle:
     return enrolment.KeyBundle(sha256(b"read")[:16], sha256(b"debit")[:16], sha256(b"token"), days, 1)
 
 
+def make_wrapped_bundle(aes: Aes) -> WrappedBundle:
+    """Return the bundle for the device, wrapped with an ephemeral key of its own."""
+    bundle = WrappedBundle(DEVICE, EPOCH, 19857, make_key(EPHEMERAL_PRIVATE), bytes(192))
+    agreed_x = finish(agree_steps(EPHEMERAL_PRIVATE, *public_key(DEVICE_PRIVATE)))
+    bundle.wrapped = wrap(aes, bundle.agreed_key(agreed_x), make_key_bundle().encode())
+    return bundle
+
+
 def make_request() -> enrolment.EnrolmentRequest:
     key = make_key(DEVICE_PRIVATE)
     invitation = make_invitation()
@@ -216,5 +227,6 @@ def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
         "list allow": (encode_list(allow_list), TYP_LIST, AUDIENCE, document),
         "list part": (encode_list_part(ListPart(deny_list, 2, 3)), TYP_LIST, AUDIENCE, document),
         "list-delta": (encode_delta(delta), TYP_LIST_DELTA, AUDIENCE, document),
+        "key-bundle": (encode_wrapped_bundle(make_wrapped_bundle(aes)), TYP_KEY_BUNDLE, AUDIENCE, document),
         "retirement": (encode_retirement(make_retirement()), TYP_RETIREMENT, AUDIENCE, device),
     }
