@@ -17,11 +17,14 @@ from clearing.app import create_app
 from clearing.cli import EXIT_USAGE, AsOfOption, JsonOption, fail, note, open_office, print_json
 from clearing.clock import Clock, open_clock
 from clearing.database import Database
+from clearing.endpoint import RefusedError
 from clearing.fleet.documents import issue_fare_tables
-from clearing.fleet.keys import KeysError, KeyStore, open_keys
-from clearing.media.service import issue_deny_list
+from clearing.fleet.key_file import KeysError
+from clearing.fleet.key_sets import keep_key_set
+from clearing.fleet.keys import KeyStore, open_keys
+from clearing.media.service import issue_lists
 from clearing.network.package import PackageError, known_cities, package_folder, read_package
-from clearing.network.service import load_package
+from clearing.network.service import list_cities, load_package
 from clearing.schema import current_revision, migrate, newest_revision
 from clearing.settings import Settings, read_settings
 
@@ -40,8 +43,9 @@ def prepare(database: Database, keys: KeyStore, now_ms: int, cities: Iterable[st
         with database.writing() as session:
             if load_package(session, package):
                 loaded.append(code)
+            keep_key_set(session, keys, code, now_ms)
             issue_fare_tables(session, keys, code, now_ms)
-            issue_deny_list(session, keys, code, now_ms)
+            issue_lists(session, keys, code, now_ms)
     return {"revision_before": before, "revision": revision, "cities_loaded": loaded}
 
 
@@ -126,8 +130,24 @@ def _prepare_or_fail(settings: Settings, clock: Clock) -> None:
             fail(
                 f"the database has schema {revision}, this program needs {newest_revision()}", "run: jolaqy db migrate"
             )
+        else:
+            _keep_signed_or_note(database, _keys_or_fail(settings), clock.now_ms())
     finally:
         database.close()
+
+
+def _keep_signed_or_note(database: Database, keys: KeyStore, now_ms: int) -> None:
+    """Renew in time what the service has signed; where that cannot be, serve all the same: it is good for long."""
+    with database.reading() as session:
+        cities = [city.code for city in list_cities(session)]
+    for code in cities:
+        try:
+            with database.writing() as session:
+                keep_key_set(session, keys, code, now_ms)
+                issue_fare_tables(session, keys, code, now_ms)
+                issue_lists(session, keys, code, now_ms)
+        except RefusedError as error:
+            note(f"{error.message}: {error.remedy}")
 
 
 def _keys_or_fail(settings: Settings) -> KeyStore:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
 from clearing.clock import Clock, parse_day
@@ -79,5 +79,7 @@ def settings_of(request: Request) -> Settings:
 DatabaseOf = Annotated[Database, Depends(database_of)]
 ClockOf = Annotated[Clock, Depends(clock_of)]
 SettingsOf = Annotated[Settings, Depends(settings_of)]
+# A number in a path; beyond it no database can look for one.
+Number = Annotated[int, Path(ge=0, le=1 << 62)]
 # A service day in a path, a query or a body.
 Day = Annotated[str, AfterValidator(parse_day)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -34,8 +36,32 @@ def current_revision(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def migrate(database: Database) -> str:
-    """Bring the schema to the newest version and return it; all of it or nothing."""
-    with database.writing_engine.begin() as connection:
-        command.upgrade(_config(connection), "head")
+def migrate(database: Database, to: str = "head") -> str:
+    """Bring the schema to the newest version (or to another one) and return the newest; all of it or nothing."""
+    with database.writing_engine.connect() as connection, _loose_references(connection), connection.begin():
+        command.upgrade(_config(connection), to)
+        _refuse_broken_references(connection)
     return newest_revision()
+
+
+@contextmanager
+def _loose_references(connection: Connection) -> Iterator[None]:
+    """Within the block SQLite lets a table be replaced to which others refer; it can be told so outside of a transaction only."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    if is_sqlite:
+        driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        if is_sqlite:
+            driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _refuse_broken_references(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise RuntimeError(f"{len(broken)} rows refer to what is not there: nothing was changed")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from clearing.fleet.enrolment import ANY_AUDIENCE
-from clearing.fleet.keys import Aes, Es256Signer, KeyStore, OneKeyVerifier
+from clearing.fleet.keys import Aes, Es256Signer, KeyStore, OneKeyVerifier, verify_es256
 from clearing.fleet.models import Validator
 from clearing.ingest.models import TapException
-from protocol import cbor, enrolment
+from protocol import cbor, enrolment, keyset
 from protocol.ack import Ack, ErrorAnswer, decode_ack, decode_error
 from protocol.batch import Batch, encode_batch, genesis_head, next_head
 from protocol.cose import TYP_ACK, TYP_BATCH, TYP_ENROLLED, TYP_ENROLMENT, ec2_point, key_thumbprint, sign1, verify1
+from protocol.errors import UnknownKid
 from protocol.keywrap import unwrap
 from protocol.tap import (
     CLOCK_SYNCHRONISED,
@@ -46,23 +48,50 @@ def make_token(number: int) -> bytes:
     return hashlib.sha256(b"token%d" % number).digest()[:16]
 
 
+class Verifier:
+    """Verifies with the keys it was made of."""
+
+    def __init__(self, keys: dict[bytes, tuple[bytes, bytes]]) -> None:
+        self._keys = keys
+
+    def verify(self, kid: bytes, message: bytes, signature: bytes) -> bool:
+        if kid not in self._keys:
+            raise UnknownKid("not one of these keys")
+        return verify_es256(*self._keys[kid], message, signature)
+
+
+def make_verifier(keys: dict[bytes, tuple[bytes, bytes]]) -> Verifier:
+    return Verifier(keys)
+
+
 class Device:
     """A validator as the wire sees it: its key, its chain, and what it makes of an answer.
 
     Attributes:
         next_sequence, head: of the next record, and the chain head before it.
         enrolled: what it was told when it was enrolled.
+        key_set: the one it holds.
+        now_s: its clock.
     """
 
     def __init__(self, seed: int, city: str = CITY) -> None:
         self.seed = seed
         self.id = hashlib.sha256(b"device%d" % seed).digest()[:16]
-        self.signer = Es256Signer(hashlib.sha256(b"key%d" % seed).digest())
+        self.private = hashlib.sha256(b"key%d" % seed).digest()
+        self.signer = Es256Signer(self.private)
         self.audience = city
         self.enrolled: enrolment.Enrolled | None = None
         self.bundle: enrolment.KeyBundle | None = None
+        self.key_set: keyset.KeySet | None = None
+        self.now_s = NOW_S
         self._nonces = 0
         self.begin_epoch(1)
+
+    def copy(self) -> Device:
+        """Another device with the same keys and the same journal, and chance of its own."""
+        twin = copy.copy(self)
+        twin._nonces = self._nonces + (1 << 32)
+        return twin
 
     def begin_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -88,6 +117,8 @@ class Device:
             unwrap(Aes(), invitation.key_encryption_key(), self.enrolled.wrapped_keys)
         )
         self.audience = self.enrolled.audience
+        if self.enrolled.key_set is not None:
+            self.key_set = keyset.take(self.enrolled.key_set, self.audience, None, None, make_verifier)
         self.begin_epoch(self.enrolled.epoch)
 
     def record(self, **fields: Any) -> bytes:  # noqa: ANN401 - a tap has fields of many types
@@ -136,7 +167,7 @@ class Device:
             "head_before": head_before,
             "head_after": head,
             "nonce": self._nonces.to_bytes(8, "big"),
-            "device_time_s": NOW_S,
+            "device_time_s": self.now_s,
             "clock_quality": CLOCK_SYNCHRONISED,
             "firmware": 1,
         } | changes
@@ -155,9 +186,10 @@ class Device:
     def read_ack(self, answer: bytes) -> Ack:
         """Verify an ack as a validator does."""
         assert self.enrolled is not None
-        key = self.enrolled.ack_key
-        verifier = OneKeyVerifier(key_thumbprint(key), *ec2_point(key))
-        ack = decode_ack(verify1(answer, TYP_ACK, self.audience, verifier))
+        keys = {key_thumbprint(self.enrolled.ack_key): ec2_point(self.enrolled.ack_key)}
+        if self.key_set is not None:
+            keys = self.key_set.points(keyset.ROLE_ACK)
+        ack = decode_ack(verify1(answer, TYP_ACK, self.audience, Verifier(keys)))
         assert ack.device == self.id
         return ack
 

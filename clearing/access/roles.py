@@ -14,7 +14,9 @@ READS = frozenset(
         "audit.read",
         "city.read",
         "close.read",
+        "exception.read",
         "fare.read",
+        "key.read",
         "ledger.read",
         "page.read",
         "share.read",
@@ -23,13 +25,18 @@ READS = frozenset(
 )
 CHANGES = frozenset(
     {
+        "admission.write",
+        "allow.write",
         "approval.decide",
         "approval.request",
         "close.run",
         "deny.write",
+        "exception.resolve",
+        "key.rotate",
         "sms.receive",
         "top_up.receive",
         "validator.invite",
+        "validator.release",
         "validator.revoke",
     }
 )
@@ -37,7 +44,16 @@ PERMISSIONS = READS | CHANGES
 
 ROLES: dict[str, frozenset[str]] = {
     "administrator": PERMISSIONS,
-    "operator": READS - {"audit.read"} | {"approval.request", "close.run", "deny.write", "validator.revoke"},
+    "operator": READS - {"audit.read"}
+    | {
+        "allow.write",
+        "approval.request",
+        "close.run",
+        "deny.write",
+        "exception.resolve",
+        "validator.release",
+        "validator.revoke",
+    },
     "technician": frozenset({"city.read", "validator.invite", "validator.read"}),
     "auditor": READS,
     "aggregator": frozenset({"sms.receive"}),

@@ -133,6 +133,24 @@ def decide_approval(session: Session, caller: Caller, now_ms: int, approval_id: 
     return approval
 
 
+def approved_or_asked(
+    session: Session, caller: Caller, now_ms: int, action: str, subject: str, body: bytes
+) -> Approval | None:
+    """Use up the approval for exactly this; where there is none, return the request that waits for one."""
+    digest = hashlib.sha256(body).hexdigest()
+    same = select(Approval).where(
+        Approval.action == action,
+        Approval.subject == subject,
+        Approval.body_sha256 == digest,
+        Approval.used_at_ms.is_(None),
+    )
+    if session.scalar(same.where(Approval.decision == "approved").limit(1)) is not None:
+        use_approval(session, now_ms, action, subject, body)
+        return None
+    waiting = session.scalar(same.where(Approval.decision.is_(None)).order_by(Approval.id).limit(1))
+    return waiting or ask_approval(session, caller, now_ms, action, subject, body)
+
+
 def use_approval(session: Session, now_ms: int, action: str, subject: str, body: bytes) -> None:
     """Use up the approval for exactly this, or refuse to go on.
 

@@ -1,24 +1,36 @@
-"""The pages: a city's day so far, its closed days, its cashless share. Each asks the services and hands on what they say."""
+"""The pages: a city's day so far, its exceptions, its closed days, its cashless share. Each hands on what the services say."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import date, timedelta
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 from starlette.staticfiles import StaticFiles
 
-from clearing.access.permission import open_to, require
+from clearing.access.permission import must_reach, open_to, require
 from clearing.access.roles import Caller
 from clearing.dashboard.accounts import entry_rows
 from clearing.dashboard.rendering import language_of, render
-from clearing.endpoint import ClockOf, DatabaseOf, Day, NotFoundError
+from clearing.endpoint import ClockOf, DatabaseOf, Day, NotFoundError, Number
+from clearing.ingest.exceptions import (
+    NOTE_CHARACTERS_MAX,
+    REMEDIES,
+    Asked,
+    conflicts_of,
+    count_open,
+    find_exception,
+    list_exceptions,
+    resolve,
+)
 from clearing.ingest.service import today_counts
 from clearing.network.models import City
 from clearing.network.service import list_cities
@@ -32,6 +44,9 @@ router = APIRouter(default_response_class=HTMLResponse)
 
 REFRESH_S = 30
 _PERIOD = timedelta(days=29)
+_EXCEPTIONS_SHOWN = 100
+# Reasons beside which the contradicting records are shown.
+_CONTRADICTED = frozenset({"fork", "clone_suspected"})
 
 Reader = Annotated[Caller, Depends(require("page.read"))]
 # A form sends an empty text for what was not chosen.
@@ -170,6 +185,64 @@ def share_page(
         definition_trips=DEFINITION_TRIPS,
         definition_revenue=DEFINITION_REVENUE,
     )
+
+
+@router.get("/exceptions")
+def exceptions_page(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("exception.read"))],
+    database: DatabaseOf,
+    city: str | None = None,
+    day: AskedDay = None,
+    reason: str = "",
+    state: Literal["open", "resolved", "all"] = "open",
+) -> HTMLResponse:
+    """What a person should look at, with what to do; whoever may resolve it finds a form beside it."""
+    is_resolved = {"open": False, "resolved": True, "all": None}[state]
+    with database.reading() as session:
+        place = _place(request, session, caller, city)
+        found = list_exceptions(session, Asked(place.code, day, reason or None, is_resolved, limit=_EXCEPTIONS_SHOWN))
+        chains = {(row.device_id, row.epoch) for row, _ in found if row.reason in _CONTRADICTED}
+        conflicts = {chain: conflicts_of(session, *chain) for chain in sorted(chains)}
+        open_count = count_open(session, place.code)
+    return render(
+        request,
+        "exceptions.html",
+        section="exceptions",
+        place=place,
+        day=day or "",
+        reason=reason,
+        state=state,
+        reasons=sorted(REMEDIES),
+        exceptions=found,
+        conflicts=conflicts,
+        open_count=open_count,
+        shown_max=_EXCEPTIONS_SHOWN,
+        note_max=NOTE_CHARACTERS_MAX,
+        may_resolve=caller.may("exception.resolve", place.code),
+    )
+
+
+async def _said_note(request: Request) -> str:
+    """The note of a form; no other field of it is read."""
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    return fields.get("note", [""])[0]
+
+
+@router.post("/exceptions/{number}")
+def resolve_on_page(
+    number: Number,
+    caller: Annotated[Caller, Depends(require("exception.resolve"))],
+    note: Annotated[str, Depends(_said_note)],
+    database: DatabaseOf,
+    clock: ClockOf,
+) -> RedirectResponse:
+    """Resolve an exception and show those that are left of its city."""
+    with database.writing() as session:
+        row = find_exception(session, number)
+        must_reach(caller, "exception.resolve", row.city)
+        resolve(session, caller, clock.now_ms(), number, note)
+    return RedirectResponse(f"/exceptions?city={quote(row.city)}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/static/{path:path}", dependencies=[Depends(open_to("the same for everybody, and public"))])

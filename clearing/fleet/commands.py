@@ -1,4 +1,4 @@
-"""Commands of the fleet: `jolaqy validator invite`, `list` and `revoke`."""
+"""Commands of the fleet: `jolaqy validator invite`, `list`, `revoke` and `release`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from clearing.cli import (
 )
 from clearing.fleet.api import validator_view
 from clearing.fleet.enrolment import invite
-from clearing.fleet.keys import KeysError, open_keys
-from clearing.fleet.service import list_validators, parse_device, revoke
+from clearing.fleet.key_commands import fail_waiting, keys_or_fail
+from clearing.fleet.key_commands import keys as key_commands
+from clearing.fleet.service import find_validator, list_validators, parse_device, release_by_two, revoke
 
 validators = typer.Typer(help="Validators.", no_args_is_help=True)
 
@@ -46,10 +47,7 @@ def invite_command(
     Example: jolaqy validator invite --vehicle A-101
     """
     with open_office(as_of) as office:
-        try:
-            keys = open_keys(office.settings.keys_path)
-        except KeysError as error:
-            fail(str(error))
+        keys = keys_or_fail(office)
         caller = _caller(office)
         with office.database.writing() as session:
             code = invite(session, keys, caller, office.clock.now_ms(), city, vehicle)
@@ -111,6 +109,30 @@ def revoke_command(
         print(f"revoked: {view['city']} {view['vehicle']} {view['device']}")
 
 
+@validators.command("release")
+def release_command(
+    device: Annotated[str, typer.Argument(help="Device id, 32 hexadecimal digits.")],
+    as_json: JsonOption = False,
+    as_of: AsOfOption = "",
+) -> None:
+    """End a quarantine, so that the validator can be enrolled anew. It needs two persons: the first call asks for the second.
+
+    Example: jolaqy validator release 00112233445566778899aabbccddeeff
+    """
+    with open_office(as_of) as office:
+        caller = _caller(office)
+        with office.database.writing() as session:
+            device_id = parse_device(device)
+            waiting = release_by_two(session, caller, office.clock.now_ms(), device_id)
+            view = validator_view(find_validator(session, device_id))
+    if waiting is not None:
+        fail_waiting(waiting.id)
+    if as_json:
+        print_json(view)
+    else:
+        print(f"released: {view['city']} {view['vehicle']} {view['device']}; enrol it anew")
+
+
 def _moment(at_ms: int | None) -> str:
     return "never" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
@@ -118,3 +140,4 @@ def _moment(at_ms: int | None) -> str:
 def add_to(app: typer.Typer) -> None:
     """Hang the commands into the tree."""
     app.add_typer(validators, name="validator")
+    app.add_typer(key_commands, name="keys")

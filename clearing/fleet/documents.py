@@ -7,17 +7,18 @@ every ack (`wanted`), and the document is public: it holds prices and keyed toke
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from clearing.fleet.keys import KeyStore
-from clearing.fleet.models import SignedDocument
+from clearing.fleet.models import DocumentPart, SignedDocument
 from clearing.network.service import TariffPeriod, city_of, tariff_periods
 from clearing.network.service_day import day_end_s, day_start_s, service_day
-from protocol.ack import WANTED_DENY_LIST, WANTED_FARE_TABLE
-from protocol.cose import TYP_FARE_TABLE, sign1
+from protocol.ack import WANTED_ALLOW_LIST, WANTED_DENY_LIST, WANTED_FARE_TABLE
+from protocol.cose import TYP_FARE_TABLE, parse, sign1
 from protocol.fare_table import FareTable, encode_fare_table
 from protocol.tap import (
     MEDIUM_BANK_CARD,
@@ -30,6 +31,7 @@ from protocol.tap import (
 
 FARE_TABLE = "fare-table"
 DENY_LIST = "deny-list"
+ALLOW_LIST = "allow-list"
 WIRE_MEDIA = {
     "transport_card": MEDIUM_TRANSPORT_CARD,
     "bank_card": MEDIUM_BANK_CARD,
@@ -40,49 +42,75 @@ WIRE_MEDIA = {
 }
 # A tariff without an end is signed for so long; it is signed anew when it changes.
 _OPEN_END_S = 10 * 365 * 86_400
-_WANTED = ((WANTED_FARE_TABLE, FARE_TABLE), (WANTED_DENY_LIST, DENY_LIST))
+_WANTED = ((WANTED_FARE_TABLE, FARE_TABLE), (WANTED_DENY_LIST, DENY_LIST), (WANTED_ALLOW_LIST, ALLOW_LIST))
 
 
-def issue(
-    session: Session,
-    keys: KeyStore,
-    kind: str,
-    typ: str,
-    city: str,
-    valid_from_s: int,
-    expires_s: int,
-    content: bytes,
-    encode: Callable[[int], bytes],
-    now_ms: int,
-) -> int:
-    """Sign a document unless the newest of its kind and city says the same; returns its number.
+@dataclass(frozen=True)
+class Content:
+    """What a document shall say.
 
-    `content` is what makes it the same document again; `encode` makes the payload for a number.
+    Attributes:
+        kind: `FARE_TABLE`, `DENY_LIST` or `ALLOW_LIST`.
+        typ: the kind of message.
+        identity: what makes it the same document again.
+        encode: the payloads for a number; several when it comes in parts.
     """
-    content_sha256 = hashlib.sha256(content).hexdigest()
-    newest = session.scalar(
+
+    kind: str
+    typ: str
+    city: str
+    valid_from_s: int
+    expires_s: int
+    identity: bytes
+    encode: Callable[[int], Sequence[bytes]]
+
+
+def newest_document(session: Session, kind: str, city: str, valid_from_s: int) -> SignedDocument | None:
+    """The document of a kind that is in force in a city at a moment."""
+    return session.scalar(_newest(kind, city, valid_from_s))
+
+
+def _newest(kind: str, city: str, valid_from_s: int) -> Select[SignedDocument]:
+    return (
         select(SignedDocument)
         .where(SignedDocument.city == city, SignedDocument.kind == kind)
         .where(SignedDocument.valid_from_s <= valid_from_s)
         .order_by(SignedDocument.valid_from_s.desc(), SignedDocument.number.desc())
         .limit(1)
     )
-    if newest is not None and newest.content_sha256 == content_sha256:
-        return newest.number
-    highest = session.scalar(select(func.max(SignedDocument.number)).where(SignedDocument.kind == kind)) or 0
+
+
+def issue(session: Session, keys: KeyStore, content: Content, now_ms: int) -> tuple[SignedDocument, bool]:
+    """Sign a document unless the newest of its kind and city says the same, by the same key and for long enough.
+
+    Returns the document, and whether it is a new one.
+    """
+    keys.reload()
+    content_sha256 = hashlib.sha256(content.identity).hexdigest()
+    newest = newest_document(session, content.kind, content.city, content.valid_from_s)
+    if newest is not None and newest.content_sha256 == content_sha256 and parse(newest.body).kid == keys.documents.kid:
+        lasts_s, left_s = newest.expires_s - newest.valid_from_s, newest.expires_s - now_ms // 1000
+        if left_s >= lasts_s // 2 or newest.expires_s >= content.expires_s:
+            return newest, False
+    highest = select(func.max(SignedDocument.number)).where(SignedDocument.kind == content.kind)
+    number = (session.scalar(highest) or 0) + 1
+    bodies = [sign1(payload, content.typ, content.city, keys.documents) for payload in content.encode(number)]
     document = SignedDocument(
-        kind=kind,
-        number=highest + 1,
-        city=city,
-        valid_from_s=valid_from_s,
-        expires_s=expires_s,
+        kind=content.kind,
+        number=number,
+        city=content.city,
+        valid_from_s=content.valid_from_s,
+        expires_s=content.expires_s,
         content_sha256=content_sha256,
-        body=sign1(encode(highest + 1), typ, city, keys.documents),
+        body=bodies[0],
         created_at_ms=now_ms,
     )
     session.add(document)
     session.flush()
-    return document.number
+    for part, body in enumerate(bodies[1:], 2):
+        session.add(DocumentPart(kind=content.kind, number=number, part=part, body=body))
+    session.flush()
+    return document, True
 
 
 def issue_fare_tables(session: Session, keys: KeyStore, city: str, now_ms: int) -> list[int]:
@@ -102,26 +130,23 @@ def _issue_fare_table(session: Session, keys: KeyStore, city: str, zone: str, pe
     fares = {WIRE_MEDIA[medium]: prices for medium, prices in period.fares_minor.items() if medium in WIRE_MEDIA}
     number_of_city = city_of(session, city).number
 
-    def encode(number: int) -> bytes:
-        return encode_fare_table(FareTable(number, valid_from_s, ends_s, number_of_city, fares))
+    def encode(number: int) -> list[bytes]:
+        return [encode_fare_table(FareTable(number, valid_from_s, ends_s, number_of_city, fares))]
 
-    return issue(session, keys, FARE_TABLE, TYP_FARE_TABLE, city, valid_from_s, ends_s, encode(0), encode, now_ms)
+    content = Content(FARE_TABLE, TYP_FARE_TABLE, city, valid_from_s, ends_s, encode(0)[0], encode)
+    return issue(session, keys, content, now_ms)[0].number
 
 
 def find_document(session: Session, kind: str, number: int) -> SignedDocument | None:
+    """A document by its number; of a list in parts its first message."""
     return session.get(SignedDocument, (kind, number))
 
 
 def wanted_versions(session: Session, city: str, now_s: int) -> dict[int, int]:
-    """The numbers that validators of a city should have now, by `WANTED_…`."""
+    """The numbers of the documents that validators of a city should have now, by `WANTED_…`."""
     wanted = {}
     for key, kind in _WANTED:
-        number = session.scalar(
-            select(SignedDocument.number)
-            .where(SignedDocument.city == city, SignedDocument.kind == kind, SignedDocument.valid_from_s <= now_s)
-            .order_by(SignedDocument.valid_from_s.desc(), SignedDocument.number.desc())
-            .limit(1)
-        )
+        number = session.scalar(_newest(kind, city, now_s).with_only_columns(SignedDocument.number))
         if number is not None:
             wanted[key] = number
     return wanted

@@ -1,17 +1,18 @@
 """The city's keys, and ES256 and AES over the `cryptography` library.
 
 `keys.json` in the installation's folder holds them, readable by its owner only, made when missing. It stands in
-for a security module: whoever reads it can sign acks and make cards. No key appears in a message, a log or a `repr`.
+for a security module: whoever reads it can sign acks and make cards. The roots, which say what these keys may sign, are
+kept apart, in `roots.json`: it may lie in a safe except when keys are rotated or a key set is renewed. No key appears in a
+message, a log or a `repr`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,16 +20,20 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from clearing.fleet.key_file import damaged, read_private, replace, write_once
+from protocol.compat import hmac_sha256
 from protocol.cose import ec2_key, key_thumbprint
 
 _AES_KEY_BYTES = 16
 _HMAC_KEY_BYTES = 32
 _COORDINATE_BYTES = 32
+ACK = "ack"
+DOCUMENTS = "documents"
+_ROOTS = 3
+_ROOTS_THAT_SIGN = 2
+_NEWEST = {ACK: "ack_private", DOCUMENTS: "document_private"}
+_EARLIER = {ACK: "ack_earlier", DOCUMENTS: "document_earlier"}
 _ES256 = ec.ECDSA(SHA256(), deterministic_signing=True)  # RFC 6979: the same message has the same signature
-
-
-class KeysError(Exception):
-    """The key file cannot be used; the message says why, and never shows a key."""
 
 
 def _new_private() -> bytes:
@@ -121,58 +126,139 @@ class Aes:
         return decryptor.update(data) + decryptor.finalize()
 
 
+class Roots:
+    """The root keys.
+
+    Attributes:
+        signers: all that are held here.
+        threshold: how many must sign a key set.
+    """
+
+    def __init__(self, privates: Sequence[bytes], threshold: int) -> None:
+        self.signers = [Es256Signer(private) for private in privates]
+        self.threshold = threshold
+
+
 class KeyStore:
     """The keys of one installation.
 
     Attributes:
         version: of the token key; it travels with every token.
-        ack, documents: signers of acks and of what is sent to buses.
+        ack, documents: newest signers of acks and of what is sent to buses.
+        roots: sign key sets; absent where an installation has none.
         transit_read_master, transit_debit_master: AES-128, from which each card's own keys are derived.
         transit_mac_master: AES-128; checks a card's transaction MAC and never leaves the back office.
         token_key, phone_token_key, qr_master: HMAC keys.
+        sealing_key: AES-256; what is secret in the database is encrypted under it.
     """
 
-    def __init__(self, version: int, secret: dict[str, bytes]) -> None:
+    def __init__(
+        self,
+        version: int,
+        secret: Mapping[str, bytes],
+        roots: Roots | None = None,
+        earlier: Mapping[str, Sequence[bytes]] | None = None,
+        path: Path | None = None,
+    ) -> None:
         self.version = version
-        self.ack = Es256Signer(secret["ack_private"])
-        self.documents = Es256Signer(secret["document_private"])
+        self.roots = roots
+        self._path = path
+        self._take_signers(secret, earlier or {})
         self.transit_read_master = secret["transit_read_master"]
         self.transit_debit_master = secret["transit_debit_master"]
         self.transit_mac_master = secret["transit_mac_master"]
         self.token_key = secret["token_key"]
         self.phone_token_key = secret["phone_token_key"]
         self.qr_master = secret["qr_master"]
+        self.sealing_key = hmac_sha256(self.transit_mac_master, b"JOLAQY sealing key")
+
+    def _take_signers(self, secret: Mapping[str, bytes], earlier: Mapping[str, Sequence[bytes]]) -> None:
+        self.ack = Es256Signer(secret["ack_private"])
+        self.documents = Es256Signer(secret["document_private"])
+        self._earlier = {purpose: [Es256Signer(each) for each in earlier.get(purpose, ())] for purpose in _NEWEST}
+
+    def signers(self, purpose: str) -> list[Es256Signer]:
+        """The signers of a purpose (`ACK` or `DOCUMENTS`) that are still held, newest first."""
+        newest = self.ack if purpose == ACK else self.documents
+        return [newest, *self._earlier[purpose]]
+
+    def ack_signer(self, kid: bytes | None) -> Es256Signer:
+        """The ack key of that name; the newest where none is named or it is not held any more."""
+        return next((signer for signer in self.signers(ACK) if signer.kid == kid), self.ack)
+
+    def reload(self) -> None:
+        """Read the signers again: another process may have rotated them."""
+        if self._path is not None:
+            stored = read_private(self._path)
+            self._take_signers(*_signing_part(self._path, stored))
+
+    def make_roots(self) -> None:
+        """Make the roots of an installation that never had any."""
+        if self._path is not None and self.roots is None:
+            _make_roots(_roots_path(self._path))
+            self.roots = _open_roots(_roots_path(self._path))
+
+    def rotate(self, purpose: str, *, forget: bool = False) -> None:
+        """Make a new signer of a purpose; the ones before are kept, since validators know no other yet, or forgotten."""
+        self._change_file(purpose, lambda _: not forget, is_new=True)
+
+    def forget(self, purpose: str, kids: Sequence[bytes]) -> None:
+        """Destroy earlier signers that no validator needs any more."""
+        self._change_file(purpose, lambda signer: signer.kid not in kids, is_new=False)
+
+    def _change_file(self, purpose: str, keeps: Callable[[Es256Signer], bool], *, is_new: bool) -> None:
+        assert self._path is not None, "keys that are in no file cannot be rotated"
+        stored = read_private(self._path)
+        earlier = list(stored.get(_EARLIER[purpose], ()))
+        if is_new:
+            earlier.insert(0, stored[_NEWEST[purpose]])
+            stored[_NEWEST[purpose]] = _new_private().hex()
+        stored[_EARLIER[purpose]] = [each for each in earlier if keeps(Es256Signer(bytes.fromhex(each)))]
+        replace(self._path, stored)
+        self._take_signers(*_signing_part(self._path, stored))
+
+
+def _signing_part(path: Path, stored: Mapping[str, Any]) -> tuple[dict[str, bytes], dict[str, list[bytes]]]:
+    try:
+        secret = {name: bytes.fromhex(stored[name]) for name in _NEWEST.values()}
+        earlier = {purpose: [bytes.fromhex(each) for each in stored.get(_EARLIER[purpose], ())] for purpose in _NEWEST}
+    except (ValueError, KeyError, TypeError):
+        raise damaged(path) from None
+    return secret, earlier
 
 
 def open_keys(path: Path) -> KeyStore:
-    """Read the key file; make it when it is missing.
+    """Read the key file, and that of the roots where there is one; a new installation gets both.
 
     Raises:
         KeysError: others may read it, or it is damaged.
     """
     if not path.exists():
-        _create(path)
-    if path.stat().st_mode & 0o077:
-        raise KeysError(f"{path} can be read by others; run: chmod 600 {path}")
+        write_once(path, {"key_version": 1} | {name: make().hex() for name, make in _MAKERS.items()})
+        _make_roots(_roots_path(path))
+    stored = read_private(path)
     try:
-        stored = json.loads(path.read_text())
-        return KeyStore(int(stored["key_version"]), {name: bytes.fromhex(stored[name]) for name in _MAKERS})
+        secret = {name: bytes.fromhex(stored[name]) for name in _MAKERS}
+        _, earlier = _signing_part(path, stored)
+        return KeyStore(int(stored["key_version"]), secret, _open_roots(_roots_path(path)), earlier, path)
     except (ValueError, KeyError, TypeError):
         # Not chained: the original error could quote the file.
-        raise KeysError(f"{path} is damaged; restore it from its backup, new keys would orphan every card") from None
+        raise damaged(path) from None
 
 
-def _create(path: Path) -> None:
-    content = json.dumps({"key_version": 1} | {name: make().hex() for name, make in _MAKERS.items()}, indent=2)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def _roots_path(path: Path) -> Path:
+    return path.with_name("roots.json")
+
+
+def _make_roots(path: Path) -> None:
+    write_once(path, {"threshold": _ROOTS_THAT_SIGN, "roots": [_new_private().hex() for _ in range(_ROOTS)]})
+
+
+def _open_roots(path: Path) -> Roots | None:
+    if not path.exists():
+        return None
+    stored = read_private(path)
     try:
-        os.link(draft, path)  # whoever comes second keeps the first one's keys
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+        return Roots([bytes.fromhex(each) for each in stored["roots"]], int(stored["threshold"]))
+    except (ValueError, KeyError, TypeError):
+        raise damaged(path) from None

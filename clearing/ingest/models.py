@@ -40,10 +40,12 @@ class TapRow(Base):
         kind: `KIND_…`; 0 when the record could not be read (it is then on the exceptions list).
         medium: `MEDIUM_…` code of the wire, or absent.
         tapped_at_s: the device's clock; worth what `clock_quality` says.
+        rebased_at_s: the moment by a record of the same start that knew the time; absent where `tapped_at_s` counts, or
+            where none did.
         reference_first, reference_last: the record that an outcome or blob means, or the range that was lost.
         test: a technician's tap; it is never cleared.
         city, carrier, vehicle: where the validator was installed when the batch came.
-        service_day: ISO date in the city's zone; by our clock when the device's was unknown.
+        service_day: ISO date in the city's zone, of the moment that counts; by our clock when nobody on the bus knew it.
     """
 
     __tablename__ = "tap"
@@ -64,6 +66,7 @@ class TapRow(Base):
     card_counter: Mapped[int | None]
     evidence: Mapped[bytes | None]
     tapped_at_s: Mapped[int]
+    rebased_at_s: Mapped[int | None]
     clock_quality: Mapped[int]
     uptime_ms: Mapped[int]
     boot: Mapped[int]
@@ -110,6 +113,7 @@ class TapException(Base):
         sequence: the record concerned, or the first of those concerned; 0 when it is the batch as a whole.
         reason: a short code such as `unreadable`, `clock_unknown`, `lost_range`, `fork`.
         detail: one sentence, free of card numbers and tokens.
+        resolved_by, resolution: who has looked at it, and what came out; `service` where it settled itself.
     """
 
     __tablename__ = "tap_exception"
@@ -128,3 +132,19 @@ class TapException(Base):
     service_day: Mapped[str]
     created_at_ms: Mapped[int]
     resolved_at_ms: Mapped[int | None]
+    resolved_by: Mapped[str | None]
+    resolution: Mapped[str | None]
+
+
+class DirtyDay(Base):
+    """A service day from which or to which a stored tap has moved: what was closed of it is closed once more.
+
+    Attributes:
+        marks: how often; whoever has taken account of so many removes the mark only if there are no more.
+    """
+
+    __tablename__ = "dirty_day"
+
+    city: Mapped[str] = mapped_column(ForeignKey("city.code"), primary_key=True)
+    service_day: Mapped[str] = mapped_column(primary_key=True)
+    marks: Mapped[int]

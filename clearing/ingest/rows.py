@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,32 +52,42 @@ class Rows:
     exceptions: list[dict[str, Any]] = field(default_factory=list)
 
 
-def rows_of(validator: Validator, zone: str, records: Sequence[Placed], now_ms: int) -> Rows:
-    """The rows of the fresh records of a batch."""
+def rows_of(
+    validator: Validator, zone: str, records: Sequence[Placed], moments: Mapping[int, int], now_ms: int
+) -> Rows:
+    """The rows of the fresh records of a batch; `moments` are the re-based ones, by sequence."""
     rows = Rows()
     for placed in records:
-        tap = _tap_row(validator, zone, placed, now_ms)
+        moment_s = moments.get(placed.sequence)
+        tap = _tap_row(validator, zone, placed, moment_s, now_ms)
         rows.taps.append(tap)
         rows.exceptions += [
             exception_row(validator, placed.sequence, suspicion, tap["service_day"], now_ms)
-            for suspicion in _suspicions(placed, now_ms // 1000)
+            for suspicion in _suspicions(placed, moment_s, now_ms // 1000)
         ]
     return rows
 
 
-def _suspicions(placed: Placed, received_s: int) -> list[Suspicion]:
+def counted_at_s(clock_quality: int, tapped_at_s: int, rebased_at_s: int | None, received_s: int) -> int:
+    """The moment that counts for a record: re-based, else by its own clock, else when it came."""
+    if rebased_at_s is not None:
+        return rebased_at_s
+    return tapped_at_s if clock_is_usable(clock_quality, tapped_at_s, received_s) else received_s
+
+
+def _suspicions(placed: Placed, moment_s: int | None, received_s: int) -> list[Suspicion]:
     if placed.tap is None:
         return [Suspicion("unreadable", placed.fault)]
-    return suspicions_about(placed.tap, received_s)
+    return suspicions_about(placed.tap, received_s, moment_s)
 
 
-def _tap_row(validator: Validator, zone: str, placed: Placed, now_ms: int) -> dict[str, Any]:
+def _tap_row(validator: Validator, zone: str, placed: Placed, moment_s: int | None, now_ms: int) -> dict[str, Any]:
     received_s = now_ms // 1000
     tap = placed.tap
     fields = _NOTHING_READ | {"tapped_at_s": received_s} if tap is None else _fields(tap)
-    counted_at_s = received_s
-    if tap is not None and clock_is_usable(tap.clock_quality, tap.tapped_at_s, received_s):
-        counted_at_s = tap.tapped_at_s
+    at_s = received_s
+    if tap is not None:
+        at_s = counted_at_s(tap.clock_quality, tap.tapped_at_s, moment_s, received_s)
     return {
         "device_id": validator.device_id,
         "epoch": validator.epoch,
@@ -86,8 +96,9 @@ def _tap_row(validator: Validator, zone: str, placed: Placed, now_ms: int) -> di
         "city": validator.city,
         "carrier": validator.carrier,
         "vehicle": validator.vehicle,
-        "service_day": service_day(zone, counted_at_s),
+        "service_day": service_day(zone, at_s),
         "received_at_ms": now_ms,
+        "rebased_at_s": moment_s,
         **fields,
     }
 
@@ -116,4 +127,6 @@ def exception_row(validator: Validator, sequence: int, suspicion: Suspicion, day
         "service_day": day,
         "created_at_ms": now_ms,
         "resolved_at_ms": None,
+        "resolved_by": None,
+        "resolution": None,
     }

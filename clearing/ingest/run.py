@@ -96,6 +96,9 @@ def judge(run: Run, acked_sequence: int, head: bytes, stored: Mapping[int, bytes
     """
     if run.batch.first_sequence > acked_sequence + 1 or run.status == STATUS_GAP:
         return Verdict(STATUS_GAP)
+    if not run.placed:
+        # A sign of life, perhaps an old one that comes late: it says nothing about any record.
+        return Verdict(STATUS_OK)
     known = [each for each in run.placed if each.sequence <= acked_sequence]
     fresh = [each for each in run.placed if each.sequence > acked_sequence]
     differing = [each for each in known if stored.get(each.sequence) != each.record]

@@ -1,4 +1,4 @@
-"""What can be asked about what came in: the day so far, and the exceptions list."""
+"""What can be asked about what came in: the day so far."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from clearing.fleet.models import Validator
-from clearing.fleet.service import REVOKED
-from clearing.ingest.models import TapException, TapRow
+from clearing.fleet.service import GONE
+from clearing.ingest.exceptions import count_open
+from clearing.ingest.models import TapRow
 from clearing.network.service import city_of
 from clearing.network.service_day import day_start_s
 from protocol.decisions import (
@@ -31,7 +32,7 @@ class TodayCounts:
     """A city's day so far, as the validators report it.
 
     Attributes:
-        validators: enrolled and not revoked.
+        validators: enrolled and in service.
         validators_seen: of those, how many sent something since the day began.
         validators_silent: of those, how many sent nothing during the last hour.
         last_sync_ms: last message of any of them, our clock; absent when there was none.
@@ -80,7 +81,7 @@ def today_counts(session: Session, city: str, day: str, now_ms: int) -> TodayCou
             func.count().filter(Validator.last_seen_ms >= start_ms),
             func.count().filter(Validator.last_seen_ms > now_ms - _SILENT_MS),
             func.max(Validator.last_seen_ms),
-        ).where(Validator.city == city, Validator.status != REVOKED)
+        ).where(Validator.city == city, Validator.status.not_in(GONE))
     ).one()
     by_kind = session.execute(
         select(TapRow.kind, TapRow.decision, func.count())
@@ -97,28 +98,5 @@ def today_counts(session: Session, city: str, day: str, now_ms: int) -> TodayCou
         validators_silent=validators - heard,
         last_sync_ms=last_sync_ms,
         taps_by_decision=dict(sorted(by_decision.items())),
-        open_exceptions=_open_exceptions(session, city, day),
-    )
-
-
-def _open_exceptions(session: Session, city: str, day: str) -> int:
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(TapException)
-            .where(TapException.city == city, TapException.service_day == day, TapException.resolved_at_ms.is_(None))
-        )
-        or 0
-    )
-
-
-def list_exceptions(session: Session, city: str, day: str, limit: int = 500) -> list[TapException]:
-    """What a person should look at of a service day, oldest first."""
-    return list(
-        session.scalars(
-            select(TapException)
-            .where(TapException.city == city, TapException.service_day == day)
-            .order_by(TapException.id)
-            .limit(limit)
-        )
+        open_exceptions=count_open(session, city, day),
     )

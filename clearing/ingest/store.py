@@ -8,25 +8,41 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from clearing.fleet.documents import wanted_versions
+from clearing.fleet.key_bundles import today
+from clearing.fleet.key_sets import announce, newest_key_set
 from clearing.fleet.models import Validator
-from clearing.fleet.service import QUARANTINED
+from clearing.fleet.service import ACTIVE, QUARANTINED, SHARED_SECRET, quarantine
 from clearing.ingest.bulk import insert_taps
-from clearing.ingest.models import RawBatch, TapConflict, TapException, TapRow
+from clearing.ingest.clones import moments_of, note_nonce, suspicion_about_order, suspicion_about_pace
+from clearing.ingest.evidence import add_exceptions, keep_evidence, keep_message
+from clearing.ingest.models import TapConflict, TapRow
 from clearing.ingest.rows import exception_row, rows_of
 from clearing.ingest.run import Placed, Run, Verdict, judge
-from clearing.ingest.suspicion import Suspicion
+from clearing.ingest.settling import settle
+from clearing.ingest.suspicion import Suspicion, clock_is_far_off, suspicion_about_overwritten
 from clearing.network.service import city_of
 from clearing.network.service_day import service_day
-from protocol.ack import STATUS_EPOCH, STATUS_FORK, STATUS_OK, STATUS_OK_FLAGGED
+from protocol.ack import (
+    STATUS_CLOCK_SUSPECT,
+    STATUS_EPOCH,
+    STATUS_FORK,
+    STATUS_OK,
+    STATUS_OK_FLAGGED,
+    WANTED_KEY_BUNDLE,
+    WANTED_KEY_SET,
+)
 from protocol.batch import NONCE_BYTES
 
 _FORK = Suspicion("fork", "its chain has another content here: a cloned or damaged validator; look at tap_conflict")
+_BOTH = Suspicion(
+    "clone_suspected", "its chain goes on after another history of it has come: two devices write one journal"
+)
+_NONCE = Suspicion("clone_suspected", "one nonce stands in two messages: two devices draw the same numbers")
 _EPOCH = Suspicion("epoch", "it sent records of another life of its journal; they are in raw_batch only")
 
 
@@ -40,6 +56,7 @@ class Receipt:
         status: `STATUS_…` of the wire.
         nonce: of the batch that is answered.
         wanted: document numbers that the validator should have.
+        ack_kid: the key that its acks are signed with.
     """
 
     device: bytes
@@ -50,6 +67,7 @@ class Receipt:
     status: int
     nonce: bytes = bytes(NONCE_BYTES)
     wanted: dict[int, int] = field(default_factory=dict)
+    ack_kid: bytes | None = None
 
 
 def store_batch(session: Session, message: bytes, run: Run, now_ms: int) -> Receipt:
@@ -57,6 +75,8 @@ def store_batch(session: Session, message: bytes, run: Run, now_ms: int) -> Rece
     batch = run.batch
     validator = session.get_one(Validator, batch.device, with_for_update=True)
     status = _Storing(session, validator, message, run, now_ms).take_in()
+    if status in {STATUS_OK, STATUS_OK_FLAGGED} and clock_is_far_off(batch, now_ms // 1000):
+        status = STATUS_CLOCK_SUSPECT
     validator.last_seen_ms, validator.firmware = now_ms, batch.firmware
     if batch.flash is not None:
         validator.slots_free, _, validator.torn_slots, validator.power_cuts = batch.flash
@@ -68,8 +88,21 @@ def store_batch(session: Session, message: bytes, run: Run, now_ms: int) -> Rece
         validator.head,
         status,
         batch.nonce,
-        wanted_versions(session, validator.city, now_ms // 1000),
+        _wanted(session, validator, now_ms),
+        validator.ack_kid,
     )
+
+
+def _wanted(session: Session, validator: Validator, now_ms: int) -> dict[int, int]:
+    """What the validator should have; that the ack names it is noted."""
+    wanted = wanted_versions(session, validator.city, now_ms // 1000)
+    key_set = newest_key_set(session, validator.city) if validator.profile != SHARED_SECRET else None
+    if key_set is not None:
+        wanted[WANTED_KEY_SET] = key_set.number
+        announce(validator, key_set, now_ms)
+    if validator.status == ACTIVE:
+        wanted[WANTED_KEY_BUNDLE] = today(now_ms)
+    return wanted
 
 
 class _Storing:
@@ -89,11 +122,43 @@ class _Storing:
         if self._batch.epoch != validator.epoch:
             self._keep(STATUS_EPOCH, _EPOCH, ())
             return STATUS_EPOCH
+        self._look_at_nonce()
         verdict = judge(self._run, validator.acked_sequence, validator.head, self._stored_records())
         if verdict.status == STATUS_FORK:
-            validator.status = QUARANTINED
+            quarantine(validator, self._now_ms)
             self._keep(STATUS_FORK, _FORK, verdict.strays)
         return self._add(verdict) if verdict.fresh else verdict.status
+
+    def _look_at_nonce(self) -> None:
+        validator, digest = self._validator, hashlib.sha256(self._message).digest()
+        validator.recent_nonces, is_reused = note_nonce(validator.recent_nonces, self._batch.nonce, digest)
+        if is_reused:
+            quarantine(validator, self._now_ms)
+            self._keep(STATUS_OK_FLAGGED, _NONCE, ())
+
+    def _suspicions_of_a_copy(self, fresh: Sequence[Placed]) -> list[tuple[int, Suspicion]]:
+        validator = self._validator
+        last = None if validator.boot is None else (validator.boot, validator.uptime_ms or 0)
+        found = [suspicion_about_order(last, fresh), suspicion_about_pace(fresh)]
+        if self._was_contradicted():
+            found.append((fresh[0].sequence, _BOTH))
+        seen = moments_of(fresh)
+        if seen:
+            validator.boot, validator.uptime_ms = seen[-1][1]
+        return [each for each in found if each is not None]
+
+    def _overwritten(self, fresh: Sequence[Placed]) -> list[tuple[int, Suspicion]]:
+        oldest_kept = None if self._batch.flash is None else self._batch.flash[1]
+        found = [(each.sequence, suspicion_about_overwritten(each.tap, oldest_kept)) for each in fresh if each.tap]
+        return [(sequence, suspicion) for sequence, suspicion in found if suspicion is not None]
+
+    def _was_contradicted(self) -> bool:
+        """Whether another history of this journal has come before; asked of a suspect only."""
+        validator = self._validator
+        if validator.status != QUARANTINED:
+            return False
+        known = select(TapConflict.id).filter_by(device_id=validator.device_id, epoch=validator.epoch)
+        return self._session.scalar(known.limit(1)) is not None
 
     def _stored_records(self) -> dict[int, bytes]:
         """What is stored of the part that the batch repeats."""
@@ -110,23 +175,32 @@ class _Storing:
         return {row.sequence: row.record for row in rows}
 
     def _add(self, verdict: Verdict) -> int:
-        rows = rows_of(self._validator, self._zone, verdict.fresh, self._now_ms)
+        moments = settle(self._session, self._validator, self._zone, verdict.fresh, self._now_ms)
+        rows = rows_of(self._validator, self._zone, verdict.fresh, moments, self._now_ms)
+        day = service_day(self._zone, self._now_ms // 1000)
+        rows.exceptions += [
+            exception_row(self._validator, sequence, suspicion, day, self._now_ms)
+            for sequence, suspicion in self._overwritten(verdict.fresh)
+        ]
+        for sequence, suspicion in self._suspicions_of_a_copy(verdict.fresh):
+            quarantine(self._validator, self._now_ms)
+            rows.exceptions.append(exception_row(self._validator, sequence, suspicion, day, self._now_ms))
         status = STATUS_OK_FLAGGED if rows.exceptions else STATUS_OK
-        batch_id = self._raw_batch(status)
+        batch_id = keep_message(self._session, self._validator, self._message, status, self._now_ms)
         insert_taps(self._session, [row | {"batch_id": batch_id} for row in rows.taps])
-        self._add_exceptions(rows.exceptions)
+        add_exceptions(self._session, self._validator, rows.exceptions)
         self._validator.acked_sequence = verdict.fresh[-1].last
         self._validator.head = verdict.fresh[-1].head
         return status
 
     def _keep(self, status: int, suspicion: Suspicion, strays: Sequence[Placed]) -> None:
         """Keep what cannot join the chain as evidence, once."""
-        batch_id = self._raw_batch(status)
+        sequence = strays[0].sequence if strays else self._batch.first_sequence
+        batch_id = keep_evidence(
+            self._session, self._validator, self._message, status, sequence, suspicion, self._now_ms
+        )
         for stray in strays:
             self._keep_stray(stray, batch_id)
-        day = service_day(self._zone, self._now_ms // 1000)
-        sequence = strays[0].sequence if strays else self._batch.first_sequence
-        self._add_exceptions([exception_row(self._validator, sequence, suspicion, day, self._now_ms)])
 
     def _keep_stray(self, stray: Placed, batch_id: int) -> None:
         digest = hashlib.sha256(stray.record).digest()
@@ -135,34 +209,3 @@ class _Storing:
         if self._session.scalar(known) is None:
             conflict = {"batch_id": batch_id, "record": stray.record, "record_sha256": digest}
             self._session.execute(insert(TapConflict).values(**place, **conflict, received_at_ms=self._now_ms))
-
-    def _raw_batch(self, status: int) -> int:
-        """The id of the raw batch; the same bytes are kept once."""
-        digest = hashlib.sha256(self._message).digest()
-        known = self._session.scalar(select(RawBatch.id).where(RawBatch.sha256 == digest))
-        if known is not None:
-            return known
-        raw = RawBatch(
-            device_id=self._validator.device_id,
-            received_at_ms=self._now_ms,
-            sha256=digest,
-            body=self._message,
-            status=status,
-        )
-        self._session.add(raw)
-        self._session.flush()
-        return raw.id
-
-    def _add_exceptions(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add to the exceptions list what is not on it yet."""
-        if not rows:
-            return
-        known = self._session.execute(
-            select(TapException.epoch, TapException.sequence, TapException.reason)
-            .where(TapException.device_id == self._validator.device_id)
-            .where(TapException.sequence.in_([row["sequence"] for row in rows]))
-        )
-        seen = {tuple(row) for row in known}
-        fresh = [row for row in rows if (row["epoch"], row["sequence"], row["reason"]) not in seen]
-        if fresh:
-            self._session.execute(insert(TapException), fresh)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clearing.network.package import is_fare
+from protocol.batch import Batch
 from protocol.tap import (
     CLOCK_UNKNOWN,
     KIND_FAULT,
@@ -23,7 +24,10 @@ from protocol.tap import (
 
 _AHEAD_S_MAX = 300
 _LATE_S_MAX = 35 * 86_400
-_MONEY_KINDS = frozenset({KIND_SINGLE, KIND_ON, KIND_OFF, KIND_INTENT})
+_OFF_S_MAX = 300
+# Reasons that go away when somebody tells the record its time.
+CLOCK_REASONS = ("clock_unknown", "clock_ahead")
+MONEY_KINDS = frozenset({KIND_SINGLE, KIND_ON, KIND_OFF, KIND_INTENT})
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,16 @@ def clock_is_usable(clock_quality: int, tapped_at_s: int, received_s: int) -> bo
     return clock_quality != CLOCK_UNKNOWN and tapped_at_s <= received_s + _AHEAD_S_MAX
 
 
-def suspicions_about(tap: Tap, received_s: int) -> list[Suspicion]:
-    """Everything suspicious about one readable record."""
+def clock_is_far_off(batch: Batch, received_s: int) -> bool:
+    """Whether a validator believes to know the time and is wrong."""
+    return batch.clock_quality != CLOCK_UNKNOWN and abs(batch.device_time_s - received_s) > _OFF_S_MAX
+
+
+def suspicions_about(tap: Tap, received_s: int, rebased_at_s: int | None = None) -> list[Suspicion]:
+    """Everything suspicious about one readable record; one that was re-based is not suspected for its own clock."""
     found = []
-    if tap.kind in _MONEY_KINDS:
-        found += _about_clock(tap, received_s)
+    if tap.kind in MONEY_KINDS:
+        found += _about_clock(tap, received_s) if rebased_at_s is None else _about_delay(rebased_at_s, received_s)
         if tap.fare_minor is not None and not is_fare(tap.fare_minor):
             found.append(Suspicion("fare_implausible", f"{tap.fare_minor} tiyn cannot be a fare; the tariff counts"))
     if tap.kind == KIND_LOST_RANGE and isinstance(tap.reference, list):
@@ -58,12 +67,31 @@ def suspicions_about(tap: Tap, received_s: int) -> list[Suspicion]:
     return found
 
 
+def suspicion_about_overwritten(tap: Tap, oldest_kept: int | None) -> Suspicion | None:
+    """What a lost range says that ends before the oldest record which the validator keeps.
+
+    It overwrites nothing that was not acknowledged, so somebody promised that these records are stored, and they are not:
+    this database was restored from before that (SPEC.md "Refill").
+    """
+    if tap.kind != KIND_LOST_RANGE or not isinstance(tap.reference, list) or oldest_kept is None:
+        return None
+    first, last = tap.reference
+    if not first == tap.sequence <= last < oldest_kept:
+        return None
+    detail = f"records {first} to {last} were acknowledged once, are not here, and the validator keeps them no longer"
+    return Suspicion("missing_after_restore", detail)
+
+
 def _about_clock(tap: Tap, received_s: int) -> list[Suspicion]:
     if tap.clock_quality == CLOCK_UNKNOWN:
         return [Suspicion("clock_unknown", "the validator did not know the time; counted on the day of reception")]
     if tap.tapped_at_s > received_s + _AHEAD_S_MAX:
         ahead_s = tap.tapped_at_s - received_s
         return [Suspicion("clock_ahead", f"tapped {ahead_s} s after reception; counted on the day of reception")]
-    if tap.tapped_at_s < received_s - _LATE_S_MAX:
-        return [Suspicion("late", f"tapped {(received_s - tap.tapped_at_s) // 86_400} days before reception")]
+    return _about_delay(tap.tapped_at_s, received_s)
+
+
+def _about_delay(at_s: int, received_s: int) -> list[Suspicion]:
+    if at_s < received_s - _LATE_S_MAX:
+        return [Suspicion("late", f"tapped {(received_s - at_s) // 86_400} days before reception")]
     return []

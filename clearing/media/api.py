@@ -1,4 +1,4 @@
-"""HTTP of media: the deny list, as operators change it."""
+"""HTTP of media: the deny list and the allow list, as operators change them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from clearing.access.permission import must_reach, require
 from clearing.access.roles import Caller
 from clearing.endpoint import ClockOf, DatabaseOf
-from clearing.media.service import allow, deny
+from clearing.fleet.documents import ALLOW_LIST, DENY_LIST
+from clearing.media.service import add_to_list, take_off_list
 from clearing.media.tokens import parse_token
 
 router = APIRouter(prefix="/v1")
@@ -18,8 +19,8 @@ router = APIRouter(prefix="/v1")
 Tokens = Annotated[list[str], Field(min_length=1, max_length=1500)]
 
 
-class Denied(BaseModel):
-    """Media to put on a city's deny list."""
+class Added(BaseModel):
+    """Media to put on a city's list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,8 +29,8 @@ class Denied(BaseModel):
     reason: str = Field(default="reported", max_length=64)
 
 
-class Allowed(BaseModel):
-    """Media to take off a city's deny list."""
+class Removed(BaseModel):
+    """Media to take off a city's list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,23 +39,52 @@ class Allowed(BaseModel):
 
 
 DenyWriter = Annotated[Caller, Depends(require("deny.write"))]
+AllowWriter = Annotated[Caller, Depends(require("allow.write"))]
 
 
 @router.post("/lists/deny")
-def add(asked: Denied, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
+def deny(asked: Added, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
     must_reach(caller, "deny.write", asked.city)
-    tokens = [parse_token(token) for token in asked.tokens]
-    with database.writing() as session:
-        number = deny(session, request.app.state.keys, caller, clock.now_ms(), asked.city, tokens, asked.reason)
-    return {"city": asked.city, "number": number, "added": len(tokens)}
+    return _add(asked, request, caller, database, clock, DENY_LIST)
 
 
 @router.post("/lists/deny/removals")
-def remove(
-    asked: Allowed, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf
+def remove_denied(
+    asked: Removed, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf
 ) -> dict[str, Any]:
     must_reach(caller, "deny.write", asked.city)
+    return _remove(asked, request, caller, database, clock, DENY_LIST)
+
+
+@router.post("/lists/allow")
+def allow(asked: Added, request: Request, caller: AllowWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
+    must_reach(caller, "allow.write", asked.city)
+    return _add(asked, request, caller, database, clock, ALLOW_LIST)
+
+
+@router.post("/lists/allow/removals")
+def remove_allowed(
+    asked: Removed, request: Request, caller: AllowWriter, database: DatabaseOf, clock: ClockOf
+) -> dict[str, Any]:
+    must_reach(caller, "allow.write", asked.city)
+    return _remove(asked, request, caller, database, clock, ALLOW_LIST)
+
+
+def _add(
+    asked: Added, request: Request, caller: Caller, database: DatabaseOf, clock: ClockOf, kind: str
+) -> dict[str, Any]:
     tokens = [parse_token(token) for token in asked.tokens]
+    keys = request.app.state.keys
     with database.writing() as session:
-        number = allow(session, request.app.state.keys, caller, clock.now_ms(), asked.city, tokens)
+        number = add_to_list(session, keys, caller, clock.now_ms(), kind, asked.city, tokens, asked.reason)
+    return {"city": asked.city, "number": number, "added": len(tokens)}
+
+
+def _remove(
+    asked: Removed, request: Request, caller: Caller, database: DatabaseOf, clock: ClockOf, kind: str
+) -> dict[str, Any]:
+    tokens = [parse_token(token) for token in asked.tokens]
+    keys = request.app.state.keys
+    with database.writing() as session:
+        number = take_off_list(session, keys, caller, clock.now_ms(), kind, asked.city, tokens)
     return {"city": asked.city, "number": number}

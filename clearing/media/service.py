@@ -1,68 +1,70 @@
-"""What can be done about media: put them on a city's deny list, take them off, and sign the list for the validators."""
+"""What can be done about media: put them on a city's lists, take them off, and sign the lists for the validators."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clearing.access.roles import Caller
 from clearing.access.service import record_audit
-from clearing.endpoint import InvalidError
-from clearing.fleet.documents import DENY_LIST, issue
+from clearing.fleet.documents import ALLOW_LIST, DENY_LIST
 from clearing.fleet.keys import KeyStore
-from clearing.media.models import DenyEntry
-from clearing.network.service import city_of
-from protocol.cose import TYP_LIST
-from protocol.limits import DENY_LIST_ENTRIES_MAX
-from protocol.medium_list import LIST_DENY, encode_list, make_list
+from clearing.fleet.lists import issue_list
+from clearing.media.models import AllowEntry, DenyEntry
+from clearing.network.service import lock_city
 
-_DAY_S = 86_400
-# A list that nobody changes is still good for a year; validators are told of a newer one at every sync.
-_EXPIRES_AFTER_S = 365 * _DAY_S
+_TABLES: dict[str, type[DenyEntry | AllowEntry]] = {DENY_LIST: DenyEntry, ALLOW_LIST: AllowEntry}
+_ACTIONS = {DENY_LIST: "deny.write", ALLOW_LIST: "allow.write"}
+_TOKENS_AT_ONCE = 1000
 
 
-def deny(
-    session: Session, keys: KeyStore, caller: Caller, now_ms: int, city: str, tokens: Sequence[bytes], reason: str
+def add_to_list(
+    session: Session,
+    keys: KeyStore,
+    caller: Caller,
+    now_ms: int,
+    kind: str,
+    city: str,
+    tokens: Sequence[bytes],
+    reason: str,
 ) -> int:
-    """Put media on a city's deny list and return the number of the list that holds them."""
-    city_of(session, city)
+    """Put media on a city's list and return the number of the list that holds them."""
+    lock_city(session, city)
     for token in tokens:
-        session.merge(DenyEntry(city=city, token=token, reason=reason, added_at_ms=now_ms, removed_at_ms=None))
+        session.merge(_TABLES[kind](city=city, token=token, reason=reason, added_at_ms=now_ms, removed_at_ms=None))
     session.flush()
-    record_audit(session, caller.principal_id, now_ms, "deny.write", city, {"added": len(tokens), "reason": reason})
-    return issue_deny_list(session, keys, city, now_ms)
+    record_audit(session, caller.principal_id, now_ms, _ACTIONS[kind], city, {"added": len(tokens), "reason": reason})
+    return issue_list(session, keys, kind, city, listed_tokens(session, kind, city), now_ms)
 
 
-def allow(session: Session, keys: KeyStore, caller: Caller, now_ms: int, city: str, tokens: Sequence[bytes]) -> int:
-    """Take media off a city's deny list and return the number of the list without them."""
-    city_of(session, city)
-    removed = session.scalars(select(DenyEntry).where(DenyEntry.city == city, DenyEntry.token.in_(tokens))).all()
-    for entry in removed:
-        entry.removed_at_ms = now_ms
-    session.flush()
-    record_audit(session, caller.principal_id, now_ms, "deny.write", city, {"removed": len(removed)})
-    return issue_deny_list(session, keys, city, now_ms)
+def take_off_list(
+    session: Session, keys: KeyStore, caller: Caller, now_ms: int, kind: str, city: str, tokens: Sequence[bytes]
+) -> int:
+    """Take media off a city's list and return the number of the list without them."""
+    lock_city(session, city)
+    table, removed = _TABLES[kind], 0
+    for start in range(0, len(tokens), _TOKENS_AT_ONCE):
+        some = table.token.in_(tokens[start : start + _TOKENS_AT_ONCE])
+        change = update(table).where(table.city == city, some, table.removed_at_ms.is_(None))
+        removed += len(session.scalars(change.values(removed_at_ms=now_ms).returning(table.token)).all())
+    record_audit(session, caller.principal_id, now_ms, _ACTIONS[kind], city, {"removed": removed})
+    return issue_list(session, keys, kind, city, listed_tokens(session, kind, city), now_ms)
 
 
-def denied_tokens(session: Session, city: str) -> list[bytes]:
-    """The tokens on a city's deny list, sorted."""
-    rows = session.scalars(select(DenyEntry.token).where(DenyEntry.city == city, DenyEntry.removed_at_ms.is_(None)))
-    return sorted(rows)
+def listed_tokens(session: Session, kind: str, city: str) -> list[bytes]:
+    """The tokens on a city's list, sorted."""
+    table: type[DenyEntry | AllowEntry] = DenyEntry if kind == DENY_LIST else AllowEntry
+    return sorted(session.scalars(select(table.token).where(table.city == city, table.removed_at_ms.is_(None))))
 
 
-def issue_deny_list(session: Session, keys: KeyStore, city: str, now_ms: int) -> int:
-    """Sign the deny list as it is now, unless the newest one says the same; returns its number."""
-    tokens = denied_tokens(session, city)
-    if len(tokens) > DENY_LIST_ENTRIES_MAX:
-        raise InvalidError(
-            f"a deny list holds {DENY_LIST_ENTRIES_MAX} media, not {len(tokens)}", "take expired ones off first"
+def issue_lists(session: Session, keys: KeyStore, city: str, now_ms: int) -> None:
+    """Sign the deny list, and the allow list where the city has one, as they are now."""
+    lock_city(session, city)
+    for kind, table in _TABLES.items():
+        has_one = (
+            kind == DENY_LIST or session.scalar(select(table.token).where(table.city == city).limit(1)) is not None
         )
-    now_s = now_ms // 1000
-    expires_s = now_s + _EXPIRES_AFTER_S
-
-    def encode(number: int) -> bytes:
-        return encode_list(make_list(LIST_DENY, number, expires_s, tokens))
-
-    return issue(session, keys, DENY_LIST, TYP_LIST, city, now_s, expires_s, b"".join(tokens), encode, now_ms)
+        if has_one:
+            issue_list(session, keys, kind, city, listed_tokens(session, kind, city), now_ms)

@@ -90,10 +90,15 @@ def _record(tap: TapRow) -> Record:
         tap.token,
         tap.card_counter,
         tap.reference_first,
-        tap.tapped_at_s,
-        clock_is_usable(tap.clock_quality, tap.tapped_at_s, tap.received_at_ms // 1000),
+        _moment_s(tap),
+        tap.rebased_at_s is not None or clock_is_usable(tap.clock_quality, tap.tapped_at_s, tap.received_at_ms // 1000),
         tap.test,
     )
+
+
+def _moment_s(tap: TapRow) -> int:
+    """When it was, as well as anybody knows."""
+    return tap.tapped_at_s if tap.rebased_at_s is None else tap.rebased_at_s
 
 
 def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> Iterator[Record]:
@@ -133,7 +138,7 @@ def _tap_fare(tap: TapRow, tariff: dict[tuple[str, int], int]) -> dict[str, Any]
         "vehicle": tap.vehicle,
         "line": tap.line,
         "token": tap.token,
-        "ridden_at_s": tap.tapped_at_s,
+        "ridden_at_s": _moment_s(tap),
         **_priced(price, medium, category, tap.fare_minor or 0, tap.service_day),
     }
 

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from clearing.access.service import record_audit
 from clearing.channels.models import TopUp
 from clearing.endpoint import ConflictError, InvalidError, NotFoundError
 from clearing.ingest.models import TapException, TapRow
+from clearing.ingest.settling import clean, dirty_days
 from clearing.ledger.chart import kind_of
 from clearing.ledger.service import book_all, entries_by_prefix
 from clearing.network.service import city_of, list_carriers, lock_city
@@ -67,7 +68,8 @@ class CloseView:
 def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> CloseView:
     """Price the day, freeze its totals, book its entries; late taps make a further version.
 
-    Closes of one city queue, so that two at the same moment make one version, and the second is a conflict.
+    Closes of one city queue, so that two at the same moment make one version, and the second is a conflict. A tap that has
+    moved between days since they were closed is taken off one and put on the other in the same transaction.
 
     Raises:
         InvalidError: the day is not over.
@@ -75,14 +77,36 @@ def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: 
     """
     if now_ms < day_end_s(lock_city(session, city).zone, day) * 1000:
         raise InvalidError(f"the service day {day} is not over", "close it after 03:00 of the next morning")
+    _close_moved_days(session, city, day, principal_id, now_ms)
+    close = _next_version(session, city, day, principal_id, now_ms)
+    if close is None:
+        before = _newest(session, city, day)
+        raise ConflictError(
+            f"{day} is closed already, in version {before.version if before else 1}",
+            f"look at it: jolaqy close show {day} --city {city}",
+        )
+    return _view(session, close)
+
+
+def _close_moved_days(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> None:
+    """Close once more what was closed of other days from which or to which taps have moved."""
+    marks = dirty_days(session, city)
+    closed = [moved for moved in sorted(marks) if moved != day and _newest(session, city, moved) is not None]
+    # A tap has one fare: it must be gone from every day before any of them gets it.
+    session.execute(delete(Fare).where(Fare.city == city, Fare.service_day.in_([*closed, day])))
+    for moved in closed:
+        _next_version(session, city, moved, principal_id, now_ms)
+    for moved, count in marks.items():
+        clean(session, city, moved, count)
+
+
+def _next_version(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> Close | None:
+    """A further version of a day, or its first; nothing when it says the same as the one before."""
     before = _newest(session, city, day)
     totals = _totals(session, city, day)
     text = totals.to_json()
     if before is not None and before.totals_json == text:
-        raise ConflictError(
-            f"{day} is closed already, in version {before.version}",
-            f"look at it: jolaqy close show {day} --city {city}",
-        )
+        return None
     version = before.version + 1 if before else 1
     old = totals_from_json(before.totals_json) if before else None
     close = Close(
@@ -98,7 +122,7 @@ def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: 
     session.flush()
     book_all(session, entries_between(city, day, version, old, totals), now_ms)
     record_audit(session, principal_id, now_ms, "close.run", f"{city}/{day}/{version}", {"sha256": close.sha256})
-    return _view(session, close)
+    return close
 
 
 def _totals(session: Session, city: str, day: str) -> Totals:

@@ -17,6 +17,7 @@ class Command:
     """The `jolaqy` command with an installation of its own."""
 
     def __init__(self, home: Path, database_url: str) -> None:
+        self.home = home
         self._environment = {"JOLAQY_HOME": str(home), "JOLAQY_DATABASE_URL": database_url, "COLUMNS": "200"}
         self._runner = CliRunner()
 

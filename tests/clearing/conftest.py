@@ -104,6 +104,23 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server.drop(name)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without a table in it."""
+    name = f"test_{next(_numbers)}"
+    server: PostgresqlServer | None = None
+    url = f"sqlite:///{tmp_path / name}.db"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        server.execute(f'CREATE DATABASE "{name}"')
+        url = server.url(name)
+    database = Database(url)
+    yield database
+    database.close()
+    if server is not None:
+        server.drop(name)
+
+
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
@@ -120,7 +137,8 @@ def clock() -> FixedClock:
 def settings(tmp_path: Path, keys_path: Path, database_url: str) -> Settings:
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copy(keys_path, home / "keys.json")
+    for name in ("keys.json", "roots.json"):
+        shutil.copy(keys_path.with_name(name), home / name)
     return Settings(home, database_url)
 
 

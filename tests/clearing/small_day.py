@@ -60,6 +60,7 @@ def tap(device: Device, medium: int, fare_minor: int, at_s: int = NOW_S) -> byte
 
 def send(office: Office, device: Device, records: Sequence[bytes]) -> None:
     """Send records just made, in the order in which they were made."""
+    device.now_s = office.clock.now_ms() // 1000
     ack = office.send(device, device.message(list(records)))
     assert ack.status in {STATUS_OK, STATUS_OK_FLAGGED}
 

@@ -17,6 +17,7 @@ from clearing.access.roles import Scope
 from clearing.access.service import issue_token
 from clearing.dashboard.language import LANGUAGES, choose_language, language, read_texts
 from clearing.fleet.documents import WIRE_MEDIA
+from clearing.ingest.exceptions import REMEDIES
 from clearing.network.models import City
 from clearing.network.package import package_folder, read_package
 from clearing.network.service import load_package
@@ -250,7 +251,10 @@ def _keys_used() -> set[str]:
     named = set(re.findall(r"""\bt\(["']([a-z]+\.[a-z0-9_]+)["'][),]""", templates))
     kinds = set(re.findall(r"""\bt\(["']([a-z]+\.(?:[a-z]+_)?)["'] ~""", templates))
     names = {
-        "site.": ["today", "closes", "share"],
+        "site.": ["today", "exceptions", "closes", "share"],
+        "exceptions.state_": ["open", "resolved", "all"],
+        "reason.": REMEDIES,
+        "remedy.": REMEDIES,
         "medium.": [*WIRE_MEDIA, "sms", "other"],
         "decision.": DECISION_NAMES.values(),
         "account.": [

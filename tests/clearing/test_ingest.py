@@ -17,6 +17,8 @@ from protocol.ack import (
     STATUS_OK_FLAGGED,
     WANTED_DENY_LIST,
     WANTED_FARE_TABLE,
+    WANTED_KEY_BUNDLE,
+    WANTED_KEY_SET,
 )
 from protocol.batch import Batch, decode_batch, next_head
 from protocol.tap import CLOCK_UNKNOWN, KIND_LOST_RANGE
@@ -30,7 +32,7 @@ def test_a_good_batch_is_stored_and_acknowledged(office: Office, device: Device)
     assert ack.nonce == (1).to_bytes(8, "big")
     assert ack.server_time_s == NOW_S
     assert ack.wanted is not None
-    assert set(ack.wanted) == {WANTED_FARE_TABLE, WANTED_DENY_LIST}
+    assert set(ack.wanted) == {WANTED_FARE_TABLE, WANTED_DENY_LIST, WANTED_KEY_SET, WANTED_KEY_BUNDLE}
     assert office.count(TapRow) == 5
     with office.database.reading() as session:
         assert session.scalars(select(RawBatch)).one().body == message
@@ -156,7 +158,7 @@ def test_the_day_so_far_counts_what_validators_reported(office: Office, device: 
     records = [device.record(), *device.card_ride(card=1, counter=1), device.refusal(2), device.refusal(2)]
     records += device.card_ride(card=2, counter=1, decision=17)
     records.append(device.record(reference=True))
-    office.send(device, device.message([*records, device.record(clock_quality=CLOCK_UNKNOWN)]))
+    office.send(device, device.message([*records, device.record(clock_quality=CLOCK_UNKNOWN, boot=2)]))
     with office.database.reading() as session:
         counts = today_counts(session, "almaty", DAY, office.clock.now_ms())
         yesterday = today_counts(session, "almaty", "2024-05-14", office.clock.now_ms())

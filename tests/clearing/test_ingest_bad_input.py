@@ -8,7 +8,7 @@ import pytest
 
 from clearing.database import Database
 from clearing.fleet.models import Validator
-from clearing.ingest.api import WAITING_MAX
+from clearing.ingest.admission import LIMITS
 from clearing.ingest.models import RawBatch, TapConflict, TapRow
 from clearing.ingest.receiver import RETRY_WHEN_BUSY_S, Receiver
 from clearing.network.models import City
@@ -62,9 +62,8 @@ def test_a_sequence_repeated_inside_a_batch_is_a_fork(office: Office, device: De
 
 def test_other_content_for_a_stored_sequence_is_a_fork_and_is_kept(office: Office, device: Device) -> None:
     genesis = device.head
+    clone = device.copy()
     office.send(device, device.message([device.record(), device.record()]))
-    clone = Device(seed=1)
-    clone.enrolled = device.enrolled
     forged = clone.batch([clone.record(fare_minor=1), clone.record(), clone.record()], 1, genesis)
     ack = office.send(device, clone.sign(forged))
     assert (ack.status, ack.sequence, ack.head) == (STATUS_FORK, 2, device.head)
@@ -196,7 +195,7 @@ def test_a_locked_database_is_answered_busy_and_promises_nothing(
 
 def test_a_rush_is_told_to_come_back_later(office: Office, device: Device, app: FastAPI) -> None:
     message = device.message([device.record()])
-    app.state.receiver.waiting = WAITING_MAX
+    app.state.receiver.waiting = LIMITS.waiting_max
     error = office.send_refused(message)
     assert (error.status, error.retry_after_s) == (STATUS_BUSY, RETRY_WHEN_BUSY_S)
     app.state.receiver.waiting = 0

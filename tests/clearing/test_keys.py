@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clearing.fleet.keys import Es256Signer, KeysError, KeyStore, open_keys, verify_es256
+from clearing.fleet.key_file import KeysError
+from clearing.fleet.keys import Es256Signer, KeyStore, open_keys, verify_es256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,8 @@ def test_keys_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
     first, second = open_keys(path), open_keys(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert first.ack.kid == second.ack.kid != first.documents.kid
-    assert [entry.name for entry in tmp_path.iterdir()] == ["keys.json"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["keys.json", "roots.json"]
+    assert (tmp_path / "roots.json").stat().st_mode & 0o777 == 0o600
     assert KeyStore.__repr__ is object.__repr__, "a repr must show no key"
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from clearing.database import Database
+from clearing.fleet.models import Validator, ValidatorKey
 from clearing.schema import current_revision, migrate, newest_revision
 from clearing.tables import APPEND_ONLY, all_tables
 
@@ -33,6 +34,37 @@ def test_a_fresh_database_has_no_revision() -> None:
     database = Database("sqlite://")
     assert current_revision(database) is None
     database.close()
+
+
+def test_a_database_of_the_first_schema_keeps_what_it_holds(empty_database: Database) -> None:
+    migrate(empty_database, "0001")
+    with empty_database.writing() as session:
+        session.execute(text("INSERT INTO city VALUES ('almaty', 1, '{}', 'Asia/Almaty', 'KZT', '')"))
+        session.execute(text("INSERT INTO carrier VALUES ('almaty', 'alatau', '{}')"))
+        session.execute(text("INSERT INTO route VALUES ('almaty', 1, 'alatau', '{}')"))
+        session.execute(text("INSERT INTO vehicle VALUES ('almaty', 'A-101', 'alatau', 1)"))
+        session.execute(
+            text(
+                "INSERT INTO validator (device_id, city, carrier, vehicle, line, profile, status, epoch, acked_sequence,"
+                " head, enrolled_at_ms) VALUES (:id, 'almaty', 'alatau', 'A-101', 1, 2, 'active', 1, 5, :head, 7)"
+            ),
+            {"id": b"d" * 16, "head": b"h" * 32},
+        )
+        session.execute(
+            text("INSERT INTO validator_key (kid, device_id, x, y, created_at_ms) VALUES (:kid, :id, :x, :x, 7)"),
+            {"kid": b"k" * 8, "id": b"d" * 16, "x": b"x" * 32},
+        )
+    assert migrate(empty_database) == newest_revision()
+    with empty_database.writing() as session:
+        validator = session.get_one(Validator, b"d" * 16)
+        assert (validator.acked_sequence, validator.ack_kid, validator.boot_unsettled) == (5, None, False)
+        assert session.get_one(ValidatorKey, b"k" * 8).sealed is None
+        validator.status = "retired"
+    for change in ("UPDATE validator SET status = 'lost'", "UPDATE validator_key SET x = NULL"):
+        with pytest.raises(DBAPIError), empty_database.writing() as session:
+            session.execute(text(change))
+    with pytest.raises(DBAPIError), empty_database.writing() as session:
+        session.execute(text("DELETE FROM validator"))  # its key refers to it
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)

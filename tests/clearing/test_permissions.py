@@ -61,7 +61,16 @@ def test_openings_are_few_and_known(app: FastAPI) -> None:
         "/v1/batches",
         "/v1/enrolments",
         "/v1/fare-tables/{number}",
+        "/v1/key-bundles/{device}/{number}",
+        "/v1/key-sets/{number}",
+        "/v1/lists/allow/{number}",
+        "/v1/lists/allow/{number}/from/{held}",
+        "/v1/lists/allow/{number}/{part}",
         "/v1/lists/deny/{number}",
+        "/v1/lists/deny/{number}/from/{held}",
+        "/v1/lists/deny/{number}/{part}",
+        "/v1/retirements",
+        "/v1/rotations",
     }
 
 

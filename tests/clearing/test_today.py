@@ -68,8 +68,12 @@ def test_a_revoked_validator_is_not_counted_but_its_taps_are(office: Office, dev
 
 
 def test_exceptions_are_counted_on_their_day_while_they_are_open(office: Office, device: Device) -> None:
-    records = [device.record(clock_quality=CLOCK_UNKNOWN), device.record(tapped_at_s=NOW_S - 40 * 86_400)]
-    small_day.send(office, device, [*records, device.record(fare_minor=-1)])
+    records = [
+        device.record(clock_quality=CLOCK_UNKNOWN),
+        device.record(tapped_at_s=NOW_S - 40 * 86_400, boot=2),
+        device.record(fare_minor=-1, boot=3),
+    ]
+    small_day.send(office, device, records)
     assert office.reasons() == ["clock_unknown", "fare_implausible", "late"]
     assert _counts(office).open_exceptions == 2
     assert _counts(office, "2024-04-05").open_exceptions == 1

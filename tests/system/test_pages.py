@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DAYS = tuple(f"2024-05-{day}" for day in range(15, 22))
 # Cash rides on each bus, by day.
 _CASH = (13, 12, 12, 10, 9, 9, 7)
-PAGES = ("/", "/closes", f"/closes/{CITY}/{DAYS[0]}", "/share", "/?day=2024-05-01")
+PAGES = ("/", "/exceptions", "/closes", f"/closes/{CITY}/{DAYS[0]}", "/share", "/?day=2024-05-01")
 LANGUAGES = ("kk", "ru", "en")
 WIDTHS = (390, 1280)
 _DAY_S = 86_400

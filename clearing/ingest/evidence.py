@@ -1,0 +1,60 @@
+"""What is kept beside the taps, inside the caller's transaction: signed messages as they came, and the exceptions list."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from clearing.fleet.models import Validator
+from clearing.ingest.models import RawBatch, TapException
+from clearing.ingest.rows import exception_row
+from clearing.ingest.suspicion import Suspicion
+from clearing.network.service import city_of
+from clearing.network.service_day import service_day
+
+
+def keep_message(session: Session, validator: Validator, message: bytes, status: int, now_ms: int) -> int:
+    """The id of the raw batch; the same bytes are kept once."""
+    digest = hashlib.sha256(message).digest()
+    known = session.scalar(select(RawBatch.id).where(RawBatch.sha256 == digest))
+    if known is not None:
+        return known
+    raw = RawBatch(device_id=validator.device_id, received_at_ms=now_ms, sha256=digest, body=message, status=status)
+    session.add(raw)
+    session.flush()
+    return raw.id
+
+
+def add_exceptions(session: Session, validator: Validator, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to the exceptions list what is not on it yet."""
+    if not rows:
+        return
+    known = session.execute(
+        select(TapException.epoch, TapException.sequence, TapException.reason)
+        .where(TapException.device_id == validator.device_id)
+        .where(TapException.sequence.in_([row["sequence"] for row in rows]))
+    )
+    seen = {tuple(row) for row in known}
+    fresh = [row for row in rows if (row["epoch"], row["sequence"], row["reason"]) not in seen]
+    if fresh:
+        session.execute(insert(TapException), fresh)
+
+
+def keep_evidence(
+    session: Session,
+    validator: Validator,
+    message: bytes,
+    status: int,
+    sequence: int,
+    suspicion: Suspicion,
+    now_ms: int,
+) -> int:
+    """Keep a message that cannot join the chain, and put it on the exceptions list of today; returns its id."""
+    batch_id = keep_message(session, validator, message, status, now_ms)
+    day = service_day(city_of(session, validator.city).zone, now_ms // 1000)
+    add_exceptions(session, validator, [exception_row(validator, sequence, suspicion, day, now_ms)])
+    return batch_id
