@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from simulator.chaos.commands import chaos
 from simulator.count import faults_in
 from simulator.day import Day, Settings
 from simulator.keys import read_keys, write_keys
@@ -256,6 +257,9 @@ def _print_tables(result: dict[str, Any], report: Report) -> None:
 
 def _tenge(amount_minor: int) -> str:
     return f"{amount_minor / 100:,.2f}".replace(",", " ")
+
+
+app.command("chaos")(chaos)
 
 
 def main() -> None:

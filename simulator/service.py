@@ -87,11 +87,15 @@ class Service:
 class ServiceProcess:
     """`jolaqy serve` in a process of its own, on a database by its URL: that of JOLAQY_DATABASE_URL, or the one under `home`.
 
+    `program` is what runs it, if not the `jolaqy` command as it is.
+
     Attributes:
         url: where it listens.
     """
 
-    def __init__(self, home: Path, *options: str, database_url: str = "") -> None:
+    def __init__(
+        self, home: Path, *options: str, database_url: str = "", program: tuple[str, ...] | None = None
+    ) -> None:
         """Start it, and wait until it listens.
 
         Raises:
@@ -102,7 +106,10 @@ class ServiceProcess:
         log = home / "service.log"
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [*_JOLAQY, "serve", *options], env=_environment(home, database_url), stdout=subprocess.PIPE, stderr=file
+                [*(program or _JOLAQY), "serve", *options],
+                env=_environment(home, database_url),
+                stdout=subprocess.PIPE,
+                stderr=file,
             )
         self.url = self._wait_until_listening(log)
 
@@ -119,6 +126,14 @@ class ServiceProcess:
     def command(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
         """Run a `jolaqy` command on the same database and return the JSON it prints."""
         return run_command(self._home, *arguments, database_url=self._database_url)
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it as `kill -9` does: it can do nothing any more."""
+        self._process.kill()
+        self.stop()
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""

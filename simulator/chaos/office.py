@@ -1,0 +1,230 @@
+"""The back office in process: production receiver, database and close behind real HTTP bytes; it crashes, is busy, is restored.
+
+What is durable is read back on a connection of its own, which sees what was committed and nothing else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from clearing import checkpoint
+from clearing.access.service import LOCAL
+from clearing.cose_response import hint, signed
+from clearing.database import Database
+from clearing.endpoint import ConflictError
+from clearing.fleet.documents import DENY_LIST, FARE_TABLE, find_document
+from clearing.fleet.enrolment import enrol
+from clearing.fleet.service import UnattributedError
+from clearing.ingest.models import TapRow
+from clearing.ingest.receiver import RETRY_WHEN_BUSY_S
+from clearing.schema import migrate
+from protocol.ack import STATUS_BAD_COSE, STATUS_BUSY
+from simulator.network import request_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.responses import Response
+
+    from clearing.fleet.keys import KeyStore
+    from clearing.ingest.receiver import Receiver
+    from simulator.chaos.parts import OfficeParts
+    from simulator.world import World
+
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+_FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+_DOCUMENTS = {b"/v1/fare-tables/": FARE_TABLE, b"/v1/lists/deny/": DENY_LIST}
+
+
+class ServerCrash(BaseException):
+    """The service's process is gone; nothing in it may catch this."""
+
+
+class WorldClock:
+    """The service's clock shows the world's time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now_ms(self) -> int:
+        return self._world.now_ms
+
+
+class Office:
+    """The service on its database.
+
+    Attributes:
+        crash_at: name of the checkpoint at which it crashes next; None for never.
+        is_busy: somebody else holds the database's lock.
+        is_overloaded: it answers that it is busy before it looks at a message.
+        is_down: it has crashed and not started again.
+        crashes, restores: how often.
+        failures: errors that were not answered as they should be.
+        on_answer: told every answer, before it is sent.
+    """
+
+    def __init__(self, world: World, database: Path, keys: KeyStore, parts: OfficeParts) -> None:
+        self.path = database
+        self.keys = keys
+        self.clock = WorldClock(world)
+        self.crash_at: str | None = None
+        self.is_busy = False
+        self.is_overloaded = False
+        self.is_down = False
+        self.crashes = 0
+        self.restores = 0
+        self.failures: list[str] = []
+        self.on_answer: Callable[[bytes | None], None] = lambda _: None
+        self._parts = parts
+        self._backup = database.with_suffix(".backup")
+        self.start()
+
+    # Its life.
+
+    def start(self) -> None:
+        """Start the service's process."""
+        self.database = Database(f"sqlite:///{self.path}", lock_timeout_ms=0)
+        self.receiver: Receiver = self._parts.receiver(self.database, self.keys, self.clock)
+        self.is_down = False
+
+    def stop(self) -> None:
+        self.database.close()
+
+    def remove(self) -> None:
+        """Remove the database."""
+        for path in (self.path, *self._beside(), self._backup):
+            path.unlink(missing_ok=True)
+
+    def _beside(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + ending) for ending in ("-wal", "-shm")]
+
+    def crash(self) -> None:
+        """The process is gone; what was not committed is gone with it."""
+        self.crashes += 1
+        self.is_down = True
+        self.stop()
+
+    def back_up(self) -> None:
+        """Copy the database while it is used."""
+        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(self._backup)) as copy:
+            source.backup(copy)
+
+    def restore(self) -> bool:
+        """Replace the database by its last copy; False when there is none."""
+        if not self._backup.exists():
+            return False
+        self.restores += 1
+        self.stop()
+        for path in (self.path, *self._beside()):
+            path.unlink(missing_ok=True)
+        self.path.write_bytes(self._backup.read_bytes())
+        self.start()
+        return True
+
+    def migrate(self) -> None:
+        migrate(self.database)
+
+    # Its work.
+
+    def handle(self, request: bytes) -> bytes | None:
+        """Answer an HTTP request, or crash."""
+        if self.is_down:
+            return None
+        try:
+            with checkpoint.watched(self._pass):
+                answer = self._answer(request)
+        except ServerCrash:
+            answer = None
+        if self.crash_at == "":
+            self.crash()
+        self.crash_at = None
+        self.on_answer(answer)
+        return answer
+
+    def _answer(self, request: bytes) -> bytes:
+        if not self.is_busy:
+            return self._route_or_fail(request)
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as somebody:
+            somebody.execute("BEGIN IMMEDIATE")
+            return self._route_or_fail(request)
+
+    def _route_or_fail(self, request: bytes) -> bytes:
+        try:
+            return self._route(request)
+        except Exception as error:  # noqa: BLE001 - what the server in front of the application does, too
+            self.failures.append(f"{type(error).__name__}: {error}")
+            return _FAILED
+
+    def _pass(self, name: str) -> None:
+        if name == self.crash_at:
+            self.crash_at = ""
+            raise ServerCrash(name)
+
+    def _route(self, request: bytes) -> bytes:
+        try:
+            size = request_bytes(request)
+        except ValueError:
+            return _BAD_REQUEST
+        if size is None or len(request) < size:
+            return b""  # the connection ended in mid-request
+        head, _, body = request.partition(b"\r\n\r\n")
+        words = head.split(b"\r\n", 1)[0].split(b" ")
+        if len(words) != 3:
+            return _NOT_FOUND
+        method, path = words[0], words[1]
+        if method == b"POST" and path == b"/v1/batches":
+            return self._receive(body)
+        if method == b"POST" and path == b"/v1/enrolments":
+            return self._enrol(body)
+        for prefix, kind in _DOCUMENTS.items():
+            if method == b"GET" and path.startswith(prefix) and path[len(prefix) :].isdigit():
+                return self._document(kind, int(path[len(prefix) :]))
+        return _NOT_FOUND
+
+    def _receive(self, message: bytes) -> bytes:
+        if self.is_overloaded:
+            return _http(hint(STATUS_BUSY, RETRY_WHEN_BUSY_S))
+        answer = self.receiver.receive(message)
+        return _http(signed(answer.body) if answer.is_ack else hint(answer.status, answer.retry_after_s))
+
+    def _enrol(self, message: bytes) -> bytes:
+        try:
+            with self.database.writing() as session:
+                body = enrol(session, self.keys, message, self.clock.now_ms())
+        except UnattributedError as error:
+            return _http(hint(error.status or STATUS_BAD_COSE))
+        return _http(signed(body))
+
+    def _document(self, kind: str, number: int) -> bytes:
+        with self.database.reading() as session:
+            document = find_document(session, kind, number)
+        return _NOT_FOUND if document is None else _http(signed(document.body))
+
+    # Its evenings.
+
+    def close_days(self, city: str, now_ms: int) -> int:
+        """Close every service day on which something came; return how many versions that made."""
+        with self.database.reading() as session:
+            days = list(session.scalars(select(TapRow.service_day).distinct().order_by(TapRow.service_day)))
+        return sum(self._close(city, day, now_ms) for day in days)
+
+    def _close(self, city: str, day: str, now_ms: int) -> int:
+        run_close: Callable[..., object] = self._parts.close
+        try:
+            with self.database.writing() as session:
+                run_close(session, city, day, LOCAL, now_ms)
+        except ConflictError:
+            return 0
+        return 1
+
+
+def _http(response: Response) -> bytes:
+    """The bytes of an answer, as the server in front of the application sends them."""
+    headers = b"".join(name + b": " + value + b"\r\n" for name, value in response.raw_headers)
+    return f"HTTP/1.1 {response.status_code} -\r\n".encode() + headers + b"\r\n" + bytes(response.body)
