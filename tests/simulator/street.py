@@ -42,6 +42,12 @@ class Office:
         """Return an invitation's code."""
         return str(self.service.post("/v1/validators/invitations", {"city": CITY, "vehicle": vehicle})["code"])
 
+    def clear(self, vehicle: str) -> None:
+        """Revoke what earlier tests have mounted in a vehicle."""
+        for each in self.service.get("/v1/validators")["validators"]:
+            if each["vehicle"] == vehicle and each["status"] == "active":
+                self.service.post(f"/v1/validators/{each['device']}/revocation", {})
+
     def acked_sequence(self, vehicle: str) -> int:
         """Return up to which record the service has what the vehicle's validator recorded."""
         validators = self.service.get("/v1/validators")["validators"]
@@ -71,20 +77,25 @@ def open_office(folder: Path) -> Iterator[Office]:
 class Stand:
     """One validator on its own, with everything that is plugged into it, and a clock that is moved by hand.
 
+    Without a seed each is another device: two of the same would be taken for copies of one.
+
     Attributes:
         heard: every line that it showed, lit or beeped.
     """
 
-    def __init__(self, office: Office, folder: Path, runtime: str, seed: str = "stand") -> None:
+    def __init__(self, office: Office, folder: Path, runtime: str, seed: str = "") -> None:
         self.office = office
         self.chip, self.driver = Pn532Chip(), DriverTerminal()
         self.network = Network(office.service.address, random.Random(1), CALM)
         self.heard: list[str] = []
         devices = (self.chip, QrScanner(random.Random(1)), self.driver)
-        self.process = ValidatorProcess(runtime, folder, seed, devices, self.network.dial, self.heard.append)
+        self.process = ValidatorProcess(
+            runtime, folder, seed or str(folder), devices, self.network.dial, self.heard.append
+        )
         self.now_ms = NOW_MS
 
     def enrol(self, vehicle: str = "A-101") -> None:
+        self.office.clear(vehicle)
         self.process.enrol(self.office.service.address, self.office.invite(vehicle))
 
     def boot(self, cut_after_bytes: int | None = None) -> None:
@@ -111,7 +122,7 @@ def drive_bus(office: Office, world: World, folder: Path, runtime: str, address:
     chip, camera, driver = Pn532Chip(), QrScanner(world.chance("camera")), DriverTerminal()
 
     def start(hear: Callable[[str], None]) -> ValidatorProcess:
-        return ValidatorProcess(runtime, folder, "bus", (chip, camera, driver), network.dial, hear)
+        return ValidatorProcess(runtime, folder, str(folder), (chip, camera, driver), network.dial, hear)
 
     bus = Bus(world, "A-102", network, chip, camera, driver, start)
     bus.process.enrol(address, office.invite("A-102"))

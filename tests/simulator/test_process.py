@@ -105,7 +105,7 @@ def test_without_network_it_decides_and_keeps_what_it_cannot_send(stand: Stand, 
 def test_the_same_seed_and_the_same_riders_make_every_python_say_the_same(office: Office, tmp_path: Path) -> None:
     said = []
     for runtime in ("cpython", "micropython"):
-        stand = Stand(office, tmp_path / runtime, runtime)
+        stand = Stand(office, tmp_path / runtime, runtime, seed="each time the same")
         stand.enrol("A-103")
         stand.boot()
         stand.run_for(_MINUTE_MS)
