@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firmware.boards.board import Board
+    from firmware.keys import Identity
 
 UPLOAD_INTERVAL_S = 180
 
@@ -44,14 +45,22 @@ def start(
     upload_interval_s: int = UPLOAD_INTERVAL_S,
     policy_when_full: str = FULL_REFUSE,
     parts: Parts | None = None,
+    task: str = "run",
 ) -> Loop:
     """Wire the validator and return its loop, ready to be run.
+
+    Args:
+        board: what it runs on.
+        upload_interval_s: how long a tap may wait before it is sent.
+        policy_when_full: what is done with riders while the journal is full.
+        parts: of which it is made.
+        task: `run`, `rotate` or `retire`; on the latter two no rider is served.
 
     Raises:
         NotEnrolled: `enrol` must come first.
         JournalError: the flash cannot be used.
     """
-    identity = load_identity(board)
+    identity = None if board.store.read("retired") else load_identity(board)
     membership = load_membership(board, identity) if identity else None
     if identity is None or membership is None:
         raise NotEnrolled("this validator is not enrolled: run `enrol` with an invitation first")
@@ -64,14 +73,29 @@ def start(
     recorder.started(recent.take_dangling())
     rules = Rules(board, loop, membership, recorder)
     validator = parts.validator(board, loop, membership, rules, recorder, recent, Feedback(board), policy_when_full)
-    uploader = parts.uploader(board, loop, identity, membership, journal, recorder, rules, upload_interval_s * 1000)
-    loop.spawn(_serve(rules, loop, validator, uploader, board))
+    make_uploader = parts.uploader
+    if task != "run" or board.store.read("rotation"):
+        from firmware.leaving import LeavingUploader  # noqa: PLC0415
+
+        make_uploader = LeavingUploader
+    uploader = make_uploader(board, loop, identity, membership, journal, recorder, rules, upload_interval_s * 1000)
+    if task == "run":
+        loop.spawn(_serve(rules, loop, validator, uploader, board))
+    else:
+        _spawn(task, board, loop, identity, uploader)
     return loop
 
 
-def run(board: Board, upload_interval_s: int = UPLOAD_INTERVAL_S, policy_when_full: str = FULL_REFUSE) -> None:
-    """Run the validator until the power fails; see `start`."""
-    start(board, upload_interval_s, policy_when_full).run()
+def _spawn(task: str, board: Board, loop: Loop, identity: Identity, uploader: Uploader) -> None:
+    """Start what a technician wants instead of serving riders."""
+    from firmware.leaving import LeavingUploader, rotate_and_tell  # noqa: PLC0415
+
+    assert isinstance(uploader, LeavingUploader)
+    if task == "rotate":
+        loop.spawn(rotate_and_tell(board, loop, identity, uploader))
+    else:
+        uploader.is_leaving = True
+        loop.spawn(uploader.run())
 
 
 async def _serve(rules: Rules, loop: Loop, validator: Validator, uploader: Uploader, board: Board) -> None:

@@ -1,6 +1,44 @@
-"""Dates without a calendar library. Time itself comes from the board."""
+"""Dates without a calendar library, and what is to be believed of the clocks. Time itself comes from the board."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol.compat import const
+from protocol.fields import U32_MAX
+from protocol.tap import CLOCK_UNKNOWN
+
+if TYPE_CHECKING:
+    from firmware.boards.board import Board
+    from firmware.loop import Loop
+    from protocol.ack import Ack
+
+# 1 January 2020: no clock of a validator that runs this shows less and is right.
+_EARLIEST_S = const(1_577_836_800)
+
+
+def read_clock(board: Board) -> tuple[int, int]:
+    """Return unix seconds that a record can hold, and the clock's quality: unknown, whatever the board says, if it cannot be."""
+    unix_s, quality = board.clock()
+    if _EARLIEST_S <= unix_s <= U32_MAX:
+        return unix_s, quality
+    return min(max(unix_s, 0), U32_MAX), CLOCK_UNKNOWN
+
+
+class ServiceTime:
+    """The time as the service has said it since the start; no battery-backed clock that is moved or runs down can change it."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._boot_s: int | None = None
+
+    def take(self, ack: Ack) -> None:
+        """Take the time from an ack."""
+        self._boot_s = ack.server_time_s - self._loop.now_ms() // 1000
+
+    def now_s(self) -> int | None:
+        """Return unix seconds; None before the first ack."""
+        return None if self._boot_s is None else self._boot_s + self._loop.now_ms() // 1000
 
 
 def civil_date(unix_s: int) -> tuple[int, int, int]:

@@ -67,7 +67,9 @@ def decide(
 ) -> Decision:
     """Return the decision on a medium at a moment.
 
-    With an unknown clock nothing is held to be expired: a dead clock must not stop a bus, and the tap says that it was unknown.
+    Without a deny list yet it sells: a bus that has just been enrolled must not stand still for it, and its taps say that no
+    list decided. With an unknown clock nothing is held to be expired: a dead clock must not stop a bus, and the tap says that
+    it was unknown.
     """
     clock_is_known = clock_quality != CLOCK_UNKNOWN
     if deny_list is not None and facts.token is not None and deny_list.holds(facts.token):

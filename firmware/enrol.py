@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firmware.key_sets import check_first
 from firmware.keys import make_identity, save_membership
 from firmware.links.http import HttpError, fetch
+from firmware.retiring import begin_anew, erase_everything, is_retired
 from firmware.signing import sign, verify
-from protocol import cbor, cose
+from protocol import cbor, cose, sync
 from protocol.ack import decode_error
 from protocol.compat import const
 from protocol.cose import TYP_ENROLLED, TYP_ENROLMENT, ec2_point, key_thumbprint
@@ -31,6 +33,8 @@ async def enrol(board: Board, loop: Loop, code: str) -> str:
         HttpError: the service cannot be reached.
     """
     invitation = parse_invitation(code)
+    if is_retired(board):
+        erase_everything(board)  # it may have been cut short
     identity = make_identity(board)
     proof = invitation.proof(identity.device, cbor.encode(identity.cose_key))
     request = EnrolmentRequest(identity.device, invitation.code_id, identity.cose_key, board.profile, proof)
@@ -43,8 +47,12 @@ async def enrol(board: Board, loop: Loop, code: str) -> str:
         raise EnrolmentError("the answer is not from the service that the invitation names")
     verifier = board.verifier({invitation.ack_kid: ec2_point(enrolled.ack_key)})
     payload = await verify(loop, verifier, answer, TYP_ENROLLED, enrolled.audience, invitation.ack_kid)
+    await check_first(board, loop, enrolled)
     bundle = unwrap(board.aes, invitation.key_encryption_key(), enrolled.wrapped_keys)
     save_membership(board, identity, payload, bundle)
+    state = sync.RETIRED if is_retired(board) else sync.IDLE
+    if sync.next_state(sync.DEVICE, state, sync.ENROLLED)[1] == sync.BEGIN:
+        begin_anew(board)
     return enrolled.vehicle
 
 

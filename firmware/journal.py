@@ -24,6 +24,9 @@ set, and the service must be asked before anything is sent. What it answers is o
 it, or leads on from it; where only lost records lie between, its signature is believed. A sector opened after that
 carries HEADER_REBASED: its chain is right even if what lies before does not lead to it.
 
+What is acknowledged stays for a while: a service that was restored from a backup gets it again. A sector is erased when its
+room is needed; before, in idle time, when half of the one being written is full, or when nobody wants its records any more.
+
 Memory: one buffer of four slots, and a few numbers for each sector.
 """
 
@@ -80,6 +83,8 @@ class Journal:
         self._slot = 0
         self._rebase = False
         self._lost = 0
+        # First sequence of the sector whose last record was looked at, and that record.
+        self._looked_at: tuple[int, bytes | None] = (0, None)
         self._anchor = 0
         self._anchor_head = genesis_head(device, epoch)
         # What the first record is chained to: no record of another epoch can follow.
@@ -492,13 +497,33 @@ class Journal:
         """Note that the clearing service has everything up to `sequence`; its room may be used again."""
         self.acked = max(self.acked, min(sequence, self.next_sequence - 1))
 
-    def erase_ahead(self) -> bool:
-        """Erase the sector that comes next, in idle time, so that no tap waits for it; return whether that was needed."""
+    def erase_ahead(self, is_kept: Callable[[bytes], bool] | None = None) -> bool:
+        """Erase the sector that comes next, in idle time, so that no tap waits for it; return whether that was needed.
+
+        Args:
+            is_kept: is told the last record of the sector and returns whether it is worth keeping while there is room: until
+                half of the sector being written is full.
+        """
         sector = self._following()
         if self._newest < 0 or self._sectors.is_known_blank(sector) or not self._is_free(sector):
             return False
+        if is_kept is not None and 2 * self._slot < self._sectors.slots and self._is_live(sector):
+            last = self._last_record(sector)
+            if last is not None and is_kept(last):
+                return False
         self._erase(sector)
         return True
+
+    def _last_record(self, sector: int) -> bytes | None:
+        """Return the last record of a sector that can be read; it is read once, not each time that nothing is to be done."""
+        if self._looked_at[0] != self._first[sector]:
+            last = None
+            header = self._sectors.header(sector)
+            if header is not None:
+                for _, _, payload in self._sectors.records(sector, header, self._cursor(header.first_sequence)):
+                    last = payload or last
+            self._looked_at = (self._first[sector], last)
+        return self._looked_at[1]
 
 
 def lost_range(first: int, last: int) -> bytes:

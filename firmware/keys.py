@@ -9,18 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
-from protocol.compat import hmac_sha256
+from protocol.compat import forget, hmac_sha256
 from protocol.cose import ec2_key, ec2_point, key_thumbprint
 from protocol.enrolment import Enrolled, KeyBundle, decode_enrolled, decode_key_bundle
+from protocol.keyset import ROLE_ACK, ROLE_FARE_TABLE, ROLE_LIST, ROLE_TICKET
 from protocol.keywrap import unwrap, wrap
 from protocol.p256 import N
 
 if TYPE_CHECKING:
-    from firmware.boards.board import Board, Signer, Verifier
+    from firmware.boards.board import Board, Signer, Store, Verifier
+    from protocol.key_ring import KeySet
 
 _IDENTITY_FILE = "identity"
 _ENROLLED_FILE = "enrolled"
 _BUNDLE_FILE = "keys"
+# What is derived from the device's first key, and stays what it is when that key changes.
+_PURPOSES = (b"journal", b"seal", b"documents")
 
 
 class Identity:
@@ -32,27 +36,51 @@ class Identity:
         kid: names it.
     """
 
-    def __init__(self, board: Board, device: bytes, private: int) -> None:
+    def __init__(self, board: Board, device: bytes, private: int, derived: list[bytes] | None = None) -> None:
         self.device = device
-        self._private = private
         self._board = board
-        self.cose_key = ec2_key(*board.public_point(private))
+        self._derived = derived or [hmac_sha256(private.to_bytes(32, "big"), purpose) for purpose in _PURPOSES]
+        self._use(private)
+
+    def _use(self, private: int) -> None:
+        self._private = private
+        self.cose_key = ec2_key(*self._board.public_point(private))
         self.kid = key_thumbprint(self.cose_key)
+        self._signer = self._board.signer(self.kid, private)
 
     def signer(self) -> Signer:
-        return self._board.signer(self.kid, self._private)
+        return self._signer
 
     def derived_key(self, purpose: bytes) -> bytes:
-        """Return a key of this device for one purpose, 32 bytes."""
-        return hmac_sha256(self._private.to_bytes(32, "big"), purpose)
+        """Return a key of this device for one purpose (journal, seal, documents), 32 bytes."""
+        return self._derived[_PURPOSES.index(purpose)]
+
+    def change_key(self, private: int) -> None:
+        """Sign with another key from now on; the old one is erased, and what was derived from it stays."""
+        self._board.store.write(_IDENTITY_FILE, cbor.encode([self.device, private.to_bytes(32, "big"), self._derived]))
+        self._use(private)
+
+
+def load_journal_key(store: Store) -> bytes | None:
+    """Return the key of the journal, without a board that could sign; None where no identity is kept."""
+    data = store.read(_IDENTITY_FILE)
+    if not data:
+        return None
+    parts = cbor.decode(data)
+    return hmac_sha256(parts[1], _PURPOSES[0]) if len(parts) == 2 else parts[2][0]
 
 
 def load_identity(board: Board) -> Identity | None:
     data = board.store.read(_IDENTITY_FILE)
     if data is None:
         return None
-    device, private = cbor.decode(data)
-    return Identity(board, device, int.from_bytes(private, "big"))
+    parts = cbor.decode(data)
+    return Identity(board, parts[0], int.from_bytes(parts[1], "big"), parts[2] if len(parts) > 2 else None)
+
+
+def make_private(board: Board) -> int:
+    """Return a new private key."""
+    return int.from_bytes(board.random_bytes(40), "big") % (N - 1) + 1
 
 
 def make_identity(board: Board) -> Identity:
@@ -60,30 +88,60 @@ def make_identity(board: Board) -> Identity:
     identity = load_identity(board)
     if identity is None:
         device = board.random_bytes(16)
-        private = int.from_bytes(board.random_bytes(40), "big") % (N - 1) + 1
+        private = make_private(board)
         board.store.write(_IDENTITY_FILE, cbor.encode([device, private.to_bytes(32, "big")]))
         identity = Identity(board, device, private)
     return identity
 
 
 class Membership:
-    """What enrolment brought.
+    """What enrolment brought, and what has come in its place since.
 
     Attributes:
         enrolled: where the device belongs.
         bundle: its secret keys.
-        verifier: holds the service's ack and document keys.
-        ack_kid, document_kid: which is which.
+        documents_key: vouches for documents that the device has verified and kept.
+        ack_kid, document_kid: the keys of its enrolment.
+        key_set: once there is one, it alone says who may sign what.
+        verifier: holds all keys of the service that may sign something for a device.
     """
 
-    def __init__(self, board: Board, enrolled: Enrolled, bundle: KeyBundle) -> None:
+    verifier: Verifier
+
+    def __init__(
+        self, board: Board, enrolled: Enrolled, bundle: KeyBundle, documents_key: bytes, key_set: KeySet | None = None
+    ) -> None:
+        self._board = board
+        self.documents_key = documents_key
         self.enrolled = enrolled
         self.bundle = bundle
         self.ack_kid = key_thumbprint(enrolled.ack_key)
         self.document_kid = key_thumbprint(enrolled.document_key)
-        self.verifier: Verifier = board.verifier(
-            {self.ack_kid: ec2_point(enrolled.ack_key), self.document_kid: ec2_point(enrolled.document_key)}
-        )
+        self.use(key_set)
+
+    def use(self, key_set: KeySet | None) -> None:
+        """Let these keys count from now on."""
+        self.key_set = key_set
+        if key_set is None:
+            enrolled = self.enrolled
+            points = {self.ack_kid: ec2_point(enrolled.ack_key), self.document_kid: ec2_point(enrolled.document_key)}
+        else:
+            points = key_set.points(ROLE_ACK | ROLE_LIST | ROLE_FARE_TABLE | ROLE_TICKET)
+        self.verifier = self._board.verifier(points)
+
+    def bundle_number(self) -> int:
+        """Return the number of the secret keys held: the first day of their QR keys, 0 without any."""
+        return min(self.bundle.qr_day_keys) if self.bundle.qr_day_keys else 0
+
+    def may(self, kid: bytes, role: int) -> bool:
+        """Return whether the key of that name may play a role (`protocol.keyset.ROLE_…`)."""
+        if self.key_set is not None:
+            return self.key_set.may(kid, role)
+        return kid == (self.ack_kid if role == ROLE_ACK else self.document_kid)
+
+    def is_valid_at(self, unix_s: int) -> bool:
+        """Return whether the service's keys count then; those of an enrolment without a key set always do."""
+        return self.key_set is None or self.key_set.is_valid_at(unix_s)
 
 
 def _sealing_key(identity: Identity) -> bytes:
@@ -92,8 +150,13 @@ def _sealing_key(identity: Identity) -> bytes:
 
 def save_membership(board: Board, identity: Identity, payload: bytes, bundle: bytes) -> None:
     """Keep what enrolment brought: the answer's payload, and the unwrapped key bundle sealed anew."""
-    board.store.write(_BUNDLE_FILE, wrap(board.aes, _sealing_key(identity), bundle))
+    seal_bundle(board, identity, bundle)
     board.store.write(_ENROLLED_FILE, payload)
+
+
+def seal_bundle(board: Board, identity: Identity, bundle: bytes) -> None:
+    """Keep secret keys; those before are forgotten by the same write."""
+    board.store.write(_BUNDLE_FILE, wrap(board.aes, _sealing_key(identity), bundle))
 
 
 def load_membership(board: Board, identity: Identity) -> Membership | None:
@@ -102,4 +165,13 @@ def load_membership(board: Board, identity: Identity) -> Membership | None:
     if payload is None or sealed is None:
         return None
     bundle = decode_key_bundle(unwrap(board.aes, _sealing_key(identity), sealed))
-    return Membership(board, decode_enrolled(payload), bundle)
+    enrolled = decode_enrolled(payload)
+    documents_key = identity.derived_key(b"documents")
+    if enrolled.key_set is None:
+        return Membership(board, enrolled, bundle, documents_key)
+    from firmware.key_sets import load_key_set  # noqa: PLC0415
+
+    key_set = load_key_set(board, enrolled)
+    forget("firmware.key_sets", "protocol.keyset", "protocol.cose_sign")
+    enrolled.key_set = None  # it is long, and needed no more
+    return Membership(board, enrolled, bundle, documents_key, key_set)

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 from protocol.compat import const
 from protocol.decisions import DECISION_OUTCOME_UNKNOWN
 from protocol.errors import TapError
-from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE, decode_tap
+from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE, MEDIUM_QR_TICKET, decode_tap
 
 if TYPE_CHECKING:
     from protocol.tap import Tap
 
 AGAIN_WITHIN_S = const(60)
 _KEPT_MAX = const(48)
+# More codes than a scanner can read while one of them is valid: a rider takes a second.
+_CODES_MAX = const(128)
+_CODE_TOKEN_BYTES = const(8)
+# A code passes in the step before its own, in its own and in the next one: 90 seconds.
+_STEPS_VALID = const(3)
 
 
 class PaidTap:
@@ -50,11 +55,14 @@ class RecentTaps:
     def __init__(self) -> None:
         self._paid: list[PaidTap] = []
         self._intents: dict[int, Tap] = {}
+        self._codes: list[tuple[bytes, int]] = []
         self.unknown: dict[bytes, Tap] = {}
 
     def remember(self, tap: Tap, balance_minor: int | None = None, seen: bool = True) -> None:
         """Note an accepted tap."""
         if tap.token is not None:
+            if tap.medium == MEDIUM_QR_TICKET and tap.counter is not None:
+                self._note_code(tap.token[:_CODE_TOKEN_BYTES], tap.counter)
             self._paid.append(PaidTap(tap, balance_minor, seen))
             if len(self._paid) > _KEPT_MAX:
                 self._paid.pop(0)
@@ -65,6 +73,15 @@ class RecentTaps:
             if tap.token == token and tap.trip == trip and 0 <= now_s - tap.tapped_at_s <= AGAIN_WITHIN_S:
                 return tap
         return None
+
+    def _note_code(self, token: bytes, step: int) -> None:
+        # Codes of steps that no validator takes any more are forgotten.
+        self._codes = [code for code in self._codes if code[1] >= step - _STEPS_VALID][1 - _CODES_MAX :]
+        self._codes.append((token, step))
+
+    def has_passed(self, token: bytes, step: int) -> bool:
+        """Return whether this very code has passed, on whatever run of the vehicle; known as long as a code is valid."""
+        return (token[:_CODE_TOKEN_BYTES], step) in self._codes
 
     def note_unknown(self, intent: Tap) -> None:
         if intent.token is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firmware.clock import read_clock
 from firmware.journal import JournalFull
 from firmware.loop import Flag
 from protocol.compat import const
@@ -73,7 +74,7 @@ class Recorder:
         board.store.write(_BOOT_FILE, self.boot.to_bytes(4, "big"))
 
     def _tap(self, sequence: int, kind: int, fields: dict[str, Any]) -> Tap:
-        unix_s, quality = self._board.clock()
+        unix_s, quality = read_clock(self._board)
         return Tap(
             sequence=sequence,
             tapped_at_s=unix_s,

@@ -92,6 +92,12 @@ def decode_header(slot: Bytes, key: bytes) -> SectorHeader | None:
     mac = bytes(slot[_HEADER_SIGNED_BYTES : _HEADER_SIGNED_BYTES + MAC_BYTES])
     if not is_header(slot) or hmac_sha256(key, signed)[:MAC_BYTES] != mac:
         return None
+    return read_header(signed)
+
+
+def read_header(signed: Bytes) -> SectorHeader:
+    """Return what a header says, whoever wrote it."""
+    signed = bytes(signed)
     return SectorHeader(
         signed[4],
         int.from_bytes(signed[8:12], "big"),

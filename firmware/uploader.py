@@ -1,28 +1,27 @@
-"""Sends the journal to the clearing service and frees what is acknowledged: never more than a verified ack allows.
+"""Decides when the outbox sends and what an answer means, by the state table of `protocol.sync`, and by nothing else.
 
 A batch goes out when enough taps wait, when the oldest has waited long enough, or when the service has not been heard for long.
-Whatever goes wrong on the way, the answer is the same: back off, longer each time and never in step with other buses, and send
-again; the service knows what it has. An answer that is not signed changes nothing here but the time of the next try. Documents
-have a back-off of their own: one that is broken must not hold up the taps.
-
-Where the journal has lost something it cannot know whether the service had it before, and a guess would look like a fork. Then
-it first asks, by a batch without records that begins beyond its end, how far the service's chain goes and what it is.
+Whatever has come about is an event; the table says what to do, and each action is a method of that name here, which may
+bring about another event. An answer that is not signed changes nothing here but the time of the next try. What a device
+does once in years, `firmware.leaving` adds.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firmware.links.http import HttpError, fetch
-from firmware.signing import sign, verify
-from protocol.ack import decode_ack, decode_error
-from protocol.batch import Batch, encode_batch_parts
+from firmware.back_off import back_off_ms, between_half_and_all
+from firmware.documents import Documents
+from firmware.links.http import HttpError
+from firmware.outbox import Outbox, Unanswered
+from protocol import sync
 from protocol.compat import const
-from protocol.cose import TYP_ACK, TYP_BATCH
-from protocol.errors import ProtocolError, RemoteProtocolError
-from protocol.tap import CLOCK_SYNCHRONISED, CLOCK_UNKNOWN
+from protocol.errors import ProtocolError, UnknownKid
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
     from firmware.boards.board import Board
     from firmware.journal import Journal
     from firmware.keys import Identity, Membership
@@ -31,24 +30,19 @@ if TYPE_CHECKING:
     from firmware.rules import Rules
     from protocol.ack import Ack
 
-FIRMWARE_BUNDLE = const(1)
-_RECORDS_MAX = const(48)
-_BATCH_BYTES_MAX = const(6000)
 _TAPS_WAITING_MAX = const(32)
 _PAUSE_MS = const(1_000)
 _HEARTBEAT_MS = const(900_000)
-_TIMEOUT_MS = const(20_000)
-_BACK_OFF_MS = const(10_000)
-_BACK_OFF_MS_MAX = const(600_000)
 _RETRY_AFTER_S_MAX = const(3_600)
-_CLOCK_STEP_S = const(5)
-_ROUND_TRIP_MS_MAX = const(10_000)
+_HELP_MS = const(3_600_000)
+_REFUSALS_MAX = const(3)
 
 
-class Uploader:
-    """The one outbox.
+class Uploader(Outbox):
+    """The outbox at work.
 
     Attributes:
+        state: one of the device's states of `protocol.sync`.
         interval_ms: how long a tap may wait.
     """
 
@@ -63,168 +57,130 @@ class Uploader:
         rules: Rules,
         interval_ms: int,
     ) -> None:
-        self._board = board
-        self._loop = loop
-        self._identity = identity
-        self._signer = identity.signer()
-        self._membership = membership
-        self._journal = journal
-        self._recorder = recorder
-        self._rules = rules
+        super().__init__(board, loop, identity, membership, journal, recorder)
+        self.state = sync.IDLE
         self.interval_ms = interval_ms
-        self._next_sequence = journal.acked + 1
-        self._records_max = _RECORDS_MAX
+        self._documents = Documents(board, loop, identity, membership, rules, self._time)
+        self._ack: Ack | None = None
         self._heard_ms: int | None = None
+        self._not_before_ms = 0
         self._failures = 0
-        self._wanted: dict[int, int] | None = None
-        self._document_failures = 0
-        self._documents_due_ms = 0
+        self._refusals = 0
 
     async def run(self) -> None:
-        """Upload for ever."""
-        while True:
+        """Upload until the device is retired."""
+        while self.state != sync.RETIRED:
+            documents_ms = self._documents.due_ms()
             now_ms = self._loop.now_ms()
             if self._due_ms() <= now_ms:
-                await self._loop.sleep_ms(await self._sync_and_say_when())
-            elif self._next_look_ms() <= now_ms:
-                await self._fetch_documents()
+                await self.happen(self.what_is_due())
+            elif documents_ms is not None and documents_ms <= now_ms:
+                await self._documents.fetch()
             else:
-                self._journal.erase_ahead()
+                self._journal.erase_ahead(self._is_kept)
                 self._recorder.recorded.lower()
-                await self._loop.port_ready(self._recorder.recorded, self._next_look_ms())
+                moments = [self._due_ms()] if documents_ms is None else [self._due_ms(), documents_ms]
+                await self._loop.port_ready(self._recorder.recorded, min(moments))
 
-    def _waiting(self) -> int:
-        return self._journal.next_sequence - self._next_sequence
+    async def happen(self, event: int | None) -> None:
+        """Do what the table says on an event, and on those that it brings about, until the device is at rest."""
+        while event is not None:
+            self.state, action = sync.next_state(sync.DEVICE, self.state, event)
+            event = await getattr(self, action)()
 
     def _due_ms(self) -> int:
-        """Return when the next batch is due, as things stand."""
+        """Return when something is due, as things stand."""
         if self._heard_ms is None or self._waiting() >= _TAPS_WAITING_MAX:
-            return self._loop.now_ms()
-        return self._heard_ms + (self.interval_ms if self._waiting() else _HEARTBEAT_MS)
+            return self._not_before_ms
+        return max(self._not_before_ms, self._heard_ms + (self.interval_ms if self._waiting() else _HEARTBEAT_MS))
 
-    def _next_look_ms(self) -> int:
-        """Return when there is something to do, if no tap is added."""
-        return min(self._due_ms(), self._documents_due_ms) if self._rules.missing(self._wanted) else self._due_ms()
+    def what_is_due(self) -> int:
+        """Return the event that something is due, by what the device knows."""
+        now_s = self._time.now_s()
+        if now_s is not None and not self._membership.is_valid_at(now_s):
+            return sync.EXPIRED
+        return sync.DOUBT if self._journal.is_unsure else sync.DUE
 
-    async def _sync_and_say_when(self) -> int:
-        """Send one batch and return how long to wait before the next look, in milliseconds."""
-        first = self._next_sequence
-        try:
-            ack, count = await self.sync()
-        except (HttpError, ProtocolError) as error:
-            self._failures += 1
-            self._board.log("sync: " + str(error))
-            return self._back_off_ms(self._failures)
-        retry_after_ms = min(ack.retry_after_s or 0, _RETRY_AFTER_S_MAX) * 1000
-        if count and self._next_sequence == first:
-            self._failures += 1
-            self._board.log("sync: nothing was taken, status " + str(ack.status))
-            return max(retry_after_ms, self._back_off_ms(self._failures))
-        self._failures = 0
+    # The actions of the table.
+
+    async def send(self) -> int:
+        return await self._tried(self._send_batch(asks=False))
+
+    async def ask(self) -> int:
+        return await self._tried(self._send_batch(asks=True))
+
+    async def fetch_keys(self) -> int:
+        self._ack = None
+        return sync.KEYS_TAKEN if await self._documents.fetch_next_key_set() else sync.KEYS_MISSING
+
+    async def go_on(self) -> None:
+        self._failures = self._refusals = 0
+        self._allow_more()
         self._recorder.record_free_rides()
-        if retry_after_ms:
-            return retry_after_ms
-        if self._waiting() >= self._records_max:
-            return 1
-        if self._documents_due_ms <= self._loop.now_ms():
-            await self._fetch_documents()
-        return _PAUSE_MS
+        pause_ms = 1 if self._waiting() >= self._batch_records() else _PAUSE_MS
+        self._rest(max(self._retry_after_ms(), pause_ms))
+
+    async def go_back(self) -> None:
+        await self.go_on()
+
+    async def back_off(self) -> None:
+        self._failures += 1
+        self._rest(max(self._retry_after_ms(), self._back_off_ms(self._failures)))
+
+    async def wait(self) -> None:
+        if not self._retry_after_ms():
+            await self.back_off()
+        else:
+            self._rest(self._retry_after_ms())
+
+    async def shrink(self) -> None:
+        self._allow_fewer()
+        await self.back_off()
+
+    async def call_for_help(self) -> None:
+        self._failures += 1
+        self._board.driver.write(b"service: must enrol\n" if self.state == sync.MUST_ENROL else b"service: upgrade\n")
+        self._rest(between_half_and_all(self._board, _HELP_MS))
+
+    # What they share.
+
+    async def _tried(self, attempt: Coroutine[Any, Any, tuple[Ack, int]]) -> int:
+        """Await an exchange and return what came of it."""
+        first = self._next_sequence
+        self._ack = None
+        try:
+            self._ack, count = await attempt
+        except (HttpError, ProtocolError) as error:
+            self._board.log("sync: " + str(error))
+            return self._event_of(error)
+        self._heard_ms = self._loop.now_ms()
+        self._documents.wanted = self._ack.wanted
+        event = self._counted(sync.event_of(self._ack.status, is_signed=True))
+        if event in {sync.TAKEN, sync.BEHIND_US} and count and self._next_sequence == first:
+            event = sync.NOT_TAKEN
+        if event not in {sync.TAKEN, sync.BEHIND_US}:
+            self._board.log("sync: nothing was taken, status " + str(self._ack.status))
+        return event
+
+    def _event_of(self, error: Exception) -> int:
+        if isinstance(error, Unanswered):
+            return self._counted(error.event)
+        if isinstance(error, UnknownKid) and self._membership.key_set is not None:
+            return sync.UNKNOWN_KEY
+        return sync.NO_ANSWER
+
+    def _counted(self, event: int) -> int:
+        """Return the event, or that it has come again and again."""
+        self._refusals = self._refusals + 1 if event == sync.REFUSED else self._refusals
+        return sync.REFUSED_OFTEN if event == sync.REFUSED and self._refusals >= _REFUSALS_MAX else event
+
+    def _rest(self, duration_ms: int) -> None:
+        self._not_before_ms = self._loop.now_ms() + duration_ms
+
+    def _retry_after_ms(self) -> int:
+        """Return how long the last ack asks to wait; 0 without one."""
+        seconds = 0 if self._ack is None else self._ack.retry_after_s or 0
+        return min(seconds, _RETRY_AFTER_S_MAX) * 1000
 
     def _back_off_ms(self, failures: int) -> int:
-        longest = min(_BACK_OFF_MS << min(failures - 1, 10), _BACK_OFF_MS_MAX)
-        jitter = int.from_bytes(self._board.random_bytes(2), "big")
-        return longest // 2 + longest * jitter // 0x20000
-
-    async def sync(self) -> tuple[Ack, int]:
-        """Send one batch, take its ack, and return it and how many records were sent.
-
-        Raises:
-            HttpError: the service cannot be reached.
-            ProtocolError: what came back is no ack for this batch.
-        """
-        nonce = self._board.random_bytes(8)
-        sent_ms = self._loop.now_ms()
-        message, count = await self._batch(nonce)
-        status, answer = await fetch(self._board, self._loop, "POST", "/v1/batches", message, _TIMEOUT_MS)
-        ack = await self._ack_in(status, answer, nonce)
-        self._take_ack(ack)
-        self._heard_ms = self._loop.now_ms()
-        self._wanted = ack.wanted
-        self._take_time(ack, self._heard_ms - sent_ms)
-        return ack, count
-
-    async def _fetch_documents(self) -> None:
-        """Fetch what the last ack asked for; what fails is tried again later."""
-        for kind, path in self._rules.missing(self._wanted):
-            try:
-                status, answer = await fetch(self._board, self._loop, "GET", path, [], _TIMEOUT_MS)
-                if status != 200:
-                    raise RemoteProtocolError("it is not there: HTTP " + str(status))
-                await self._rules.accept(kind, answer)
-                self._document_failures = 0
-            except (HttpError, ProtocolError) as error:
-                self._document_failures += 1
-                self._documents_due_ms = self._loop.now_ms() + self._back_off_ms(self._document_failures)
-                self._board.log("document " + path + ": " + str(error))
-                return
-
-    async def _batch(self, nonce: bytes) -> tuple[list[bytes], int]:
-        journal = self._journal
-        first = self._next_sequence
-        before, records, after, _ = journal.records_from(first, self._records_max, _BATCH_BYTES_MAX)
-        if journal.is_unsure:
-            first, records, after = journal.next_sequence + 1, [], before
-        unix_s, quality = self._board.clock()
-        batch = Batch(
-            device=self._identity.device,
-            epoch=self._membership.enrolled.epoch,
-            first_sequence=first,
-            records=records,
-            head_before=before,
-            head_after=after,
-            nonce=nonce,
-            device_time_s=unix_s,
-            clock_quality=quality,
-            firmware=FIRMWARE_BUNDLE,
-            flash=(journal.free_slots, journal.oldest_sequence, journal.torn, self._recorder.boot),
-        )
-        audience = self._membership.enrolled.audience
-        message = await sign(self._loop, self._signer, encode_batch_parts(batch), TYP_BATCH, audience)
-        return message, len(records)
-
-    async def _ack_in(self, status: int, answer: bytes, nonce: bytes) -> Ack:
-        if status != 200:
-            raise RemoteProtocolError("the service says " + _unsigned_reason(status, answer))
-        membership = self._membership
-        payload = await verify(
-            self._loop, membership.verifier, answer, TYP_ACK, membership.enrolled.audience, membership.ack_kid
-        )
-        ack = decode_ack(payload)
-        if ack.nonce != nonce or ack.device != self._identity.device or ack.epoch != membership.enrolled.epoch:
-            raise RemoteProtocolError("an ack for another batch")
-        return ack
-
-    def _take_ack(self, ack: Ack) -> None:
-        """Free what the service has, if its chain is ours; go back where it has less than we thought."""
-        if not self._journal.join(ack.sequence, ack.head):
-            raise RemoteProtocolError("the service's chain is not ours at sequence " + str(ack.sequence))
-        self._journal.acknowledge(ack.sequence)
-        self._next_sequence = ack.sequence + 1
-        if ack.records_max:
-            self._records_max = min(ack.records_max, _RECORDS_MAX)
-
-    def _take_time(self, ack: Ack, round_trip_ms: int) -> None:
-        if round_trip_ms > _ROUND_TRIP_MS_MAX:
-            return
-        unix_s, quality = self._board.clock()
-        self._board.set_clock(ack.server_time_s * 1000 + ack.server_time_ms, CLOCK_SYNCHRONISED)
-        step_s = ack.server_time_s - unix_s
-        if quality != CLOCK_UNKNOWN and abs(step_s) > _CLOCK_STEP_S:
-            self._recorder.clock_stepped(step_s)
-
-
-def _unsigned_reason(status: int, answer: bytes) -> str:
-    try:
-        return "status " + str(decode_error(answer).status)
-    except ProtocolError:
-        return "HTTP " + str(status)
+        return back_off_ms(self._board, failures)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 USAGE = """usage: python -m firmware run   --state DIR --nfc PTY --qr PTY --driver PTY --server HOST:PORT [options]
        python -m firmware enrol --state DIR --server HOST:PORT --code INVITATION [options]
+       python -m firmware rotate --state DIR --server HOST:PORT [options]
+       python -m firmware retire --state DIR --server HOST:PORT [options]
+       python -m firmware journal --describe FILE [--key HEX|--state DIR] [--taps-a-day N] [--json]
 
 The validator on a desk. UARTs are pseudo-terminals, flash is a file in DIR, display and lights are lines on standard output.
+
+run serves riders; enrol makes a new validator known to the clearing service; rotate changes the validator's own key; retire
+sends everything, says the last word, and erases flash and keys when the service has all. The latter two serve nobody meanwhile.
+journal tells what an image of a broken validator's flash holds; without the journal's key it checks only the CRCs.
 
   --state DIR            folder of this validator: flash, identity, settings
   --nfc, --qr, --driver  pseudo-terminals of the reader chip (PN532), the code scanner, the driver's console

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firmware.clock import packed_date
+from firmware.clock import packed_date, read_clock
 from firmware.decision import Decision, MediumFacts, decide
 from firmware.journal import JournalFull
 from firmware.readers.qr_scanner import LineDecoder
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from firmware.recorder import Recorder
     from firmware.rules import Rules
     from protocol.cards.desfire import TransitCard
+    from protocol.enrolment import KeyBundle
     from protocol.tap import Tap
 
 _ADULT = const(1)
@@ -95,13 +96,18 @@ class Validator:
     ) -> None:
         self._board = board
         self._loop = loop
-        self._keys = membership.bundle
+        self._membership = membership
         self._city = membership.enrolled.city
         self._rules = rules
         self._recorder = recorder
         self._recent = recent
         self._feedback = feedback
         self.policy_when_full = policy_when_full
+
+    @property
+    def _keys(self) -> KeyBundle:
+        """The secret keys, which are renewed while it runs."""
+        return self._membership.bundle
 
     # The three tasks.
 
@@ -250,7 +256,7 @@ class Validator:
         return True
 
     async def _serve_bank_card(self, reader: CardReader) -> None:
-        unix_s, _ = self._board.clock()
+        unix_s, _ = read_clock(self._board)
         terminal = Terminal(0, packed_date(unix_s), self._board.random_bytes(4))
         try:
             read = await self._converse(reader, read_bank_card(self._tokenise_bank_card, terminal))
@@ -285,7 +291,7 @@ class Validator:
         except QrError:
             self._refuse(DECISION_QR_UNREADABLE, None)
             return
-        now_s, _ = self._board.clock()
+        now_s, _ = read_clock(self._board)
         token = medium_token(self._keys.token_key, LABEL_QR, ticket.ticket_id)
         facts = MediumFacts(MEDIUM_QR_TICKET, ticket.category, token, None, ticket.expires_s)
         code = check_ticket(ticket, self._keys.qr_day_keys, now_s)
@@ -295,7 +301,8 @@ class Validator:
             self._refuse(code, facts)
             return
         paid = self._recent.paid(token, self._recorder.place.trip, now_s)
-        if paid is not None and paid.seen:
+        # Who has paid and not seen the light is told so; anybody else shows a picture.
+        if self._recent.has_passed(token, ticket.step) if paid is None else paid.seen:
             self._refuse(DECISION_QR_ALREADY_USED, facts)
             return
         self._serve_account(facts, counter=ticket.step, evidence=ticket.code)
@@ -319,14 +326,14 @@ class Validator:
     # What all media share.
 
     def _decide(self, facts: MediumFacts) -> Decision:
-        unix_s, quality = self._board.clock()
+        unix_s, quality = read_clock(self._board)
         return decide(facts, self._rules.fare_table, self._rules.deny_list, unix_s, quality)
 
     def _has_paid(self, facts: MediumFacts) -> bool:
         """Tell a rider who has just paid so, and return whether it was one: nobody is charged twice for holding a card longer."""
         if facts.token is None:
             return False
-        unix_s, _ = self._board.clock()
+        unix_s, _ = read_clock(self._board)
         paid = self._recent.paid(facts.token, self._recorder.place.trip, unix_s)
         if paid is None:
             return False

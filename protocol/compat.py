@@ -37,6 +37,15 @@ def collect_garbage_often(often: bool) -> None:
         gc.threshold(2048 if often else -1)  # type: ignore[attr-defined]
 
 
+def forget(*modules: str) -> None:
+    """Give back the memory of modules that are needed seldom, on MicroPython; whoever imports one again loads it again."""
+    for module in modules if MICROPYTHON else ():
+        if module in sys.modules:
+            package, _, name = module.rpartition(".")
+            del sys.modules[module]
+            delattr(sys.modules[package], name)
+
+
 def sha256(data: bytes | bytearray | memoryview) -> bytes:
     """Return the SHA-256 digest, 32 bytes."""
     return hashlib.sha256(data).digest()

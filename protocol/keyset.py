@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol import cbor, cose_sign
+from protocol import cbor, cose_sign, key_ring
 from protocol.compat import const, sha256
 from protocol.cose import KID_BYTES, TYP_KEY_SET, decoded, ec2_key, ec2_point
 from protocol.errors import BadCose, BadSignature, DocumentError
@@ -44,37 +44,8 @@ ROLE_FARE_TABLE = const(32)
 ROLE_TOP_UP = const(64)
 ROLE_TICKET = const(128)
 _ROLES_MAX = const(255)
+KeySet = key_ring.KeySet
 _LAYOUT = Layout("key set", DocumentError, 5, (), ((1, 1, U32_MAX), (2, 0, U32_MAX), (4, 1, KEY_SET_ROOTS_MAX)))
-
-
-class KeySet:
-    """Public keys and their roles.
-
-    Attributes:
-        number: one more than that of the set before.
-        expires_s: unix seconds; from then on only its roots count, and for nothing but the next set.
-        keys: by kid: the point and the roles, a sum of `ROLE_…`.
-        root_threshold: how many roots must sign.
-    """
-
-    __slots__ = ("expires_s", "keys", "number", "root_threshold")
-
-    def __init__(self, number: int, expires_s: int, keys: dict[bytes, tuple[Point, int]], root_threshold: int) -> None:
-        self.number = number
-        self.expires_s = expires_s
-        self.keys = keys
-        self.root_threshold = root_threshold
-
-    def points(self, role: int) -> dict[bytes, Point]:
-        """Return the keys that may play a role, by kid, as a verifier is made of them."""
-        return {kid: point for kid, (point, roles) in self.keys.items() if roles & role}
-
-    def may(self, kid: bytes, role: int) -> bool:
-        """Return whether the key of that name may play the role."""
-        return kid in self.keys and bool(self.keys[kid][1] & role)
-
-    def is_valid_at(self, unix_s: int) -> bool:
-        return unix_s < self.expires_s
 
 
 def encode_key_set(key_set: KeySet) -> bytes:

@@ -4,6 +4,7 @@ Memory on a bus is short, and MicroPython keeps every name and every function of
 
 - what is only there for type checkers or for CPython goes: annotations, `if TYPE_CHECKING:`, `if not MICROPYTHON:`;
 - numbers declared with `const` are written where they are used, also across modules;
+- names that nobody outside sees become short and few (`simulator.device_names`);
 - functions, classes and constants that nothing reaches from the program's entry are left out, such as the service's half of a
   codec; so is every module that nothing loads.
 
@@ -22,6 +23,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from simulator import device_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,8 +244,10 @@ class DeviceSources:
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Yield name and source of each module that is loaded."""
-        for name in sorted(self._loaded):
-            yield name, ast.unparse(ast.fix_missing_locations(self._lessened(self._modules[name])))
+        trees = {name: self._lessened(self._modules[name]) for name in sorted(self._loaded)}
+        device_names.shorten(trees.values())
+        for name, tree in trees.items():
+            yield name, ast.unparse(ast.fix_missing_locations(tree))
 
     def _lessened(self, module: _Module) -> ast.Module:
         body: list[ast.stmt] = []
@@ -274,7 +279,7 @@ def build(top: Path, target: Path) -> Path:
     """Compile the firmware of a repository for a device and return the folder; what is up to date is left alone."""
     sources = [path for package in PACKAGES for path in sorted((top / package).rglob("*.py"))]
     digest = hashlib.sha256()
-    for path in [Path(__file__), *sources]:
+    for path in [Path(__file__), Path(device_names.__file__), *sources]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     folder = target / digest.hexdigest()[:16]
     if not folder.exists():

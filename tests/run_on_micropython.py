@@ -21,10 +21,16 @@ TOP = Path(__file__).resolve().parents[1]
 ROOMS = ("protocol", "firmware")
 ONLY_ON_CPYTHON: dict[str, str] = {
     "tests.firmware.test_crypto_cpython": "it tests the board file that only CPython uses",
+    "tests.firmware.test_flash_report": "it tests a command for a desk",
     "tests.protocol.test_fuzz_targets": "it compares with libraries that MicroPython has not",
     "tests.protocol.test_spec": "it reads the specification",
     "tests.protocol.test_tapsync_cddl": "it needs a validator of grammars",
 }
+# These hold the service's half of each conversation beside the device's, and its keys: more than a device has room for. That
+# the device's own half fits is measured by tests/simulator/test_device_build.py and by `python -m tests.bench --only heap`.
+WITH_THE_SERVICE = frozenset(
+    f"tests.firmware.test_{name}" for name in ("key_sets", "leaving", "refill", "renewal", "token_lists")
+)
 _TIMEOUT_S = 240
 
 # What the child runs. The names of a module come in no order there, so they are sorted.
@@ -55,12 +61,14 @@ class Runtime:
     Attributes:
         name: of the program in the cache folder.
         options: command-line options; the heap of the 32-bit one is a device's.
+        roomier: options for the modules that hold the service's half, too.
         threshold: garbage is collected after so many bytes, -1 when the heap is full. A small heap must be kept in order.
         is_compiled: it runs what mpy-cross made.
     """
 
     name: str
     options: tuple[str, ...]
+    roomier: tuple[str, ...]
     threshold: int
     is_compiled: bool = False
 
@@ -88,8 +96,8 @@ class Outcome:
 RUNTIMES = {
     runtime.name: runtime
     for runtime in (
-        Runtime("micropython", ("-X", "heapsize=4m"), -1),
-        Runtime("micropython32", ("-X", "heapsize=180k"), 12_288, is_compiled=True),
+        Runtime("micropython", ("-X", "heapsize=4m"), ("-X", "heapsize=4m"), -1),
+        Runtime("micropython32", ("-X", "heapsize=180k"), ("-X", "heapsize=300k"), 12_288, is_compiled=True),
     )
 }
 
@@ -107,7 +115,8 @@ test_modules.__test__ = False  # type: ignore[attr-defined]
 
 def run_module(runtime: Runtime, module: str) -> Outcome:
     """Run one module's tests in a process of their own."""
-    command = [str(runtime.program), *runtime.options, "-c", _CHILD.format(name=module, threshold=runtime.threshold)]
+    options = runtime.roomier if module in WITH_THE_SERVICE else runtime.options
+    command = [str(runtime.program), *options, "-c", _CHILD.format(name=module, threshold=runtime.threshold)]
     # What lies in the current folder is found first.
     folder = compile_all(TOP, TOP / ".cache" / "tests") if runtime.is_compiled else TOP
     environment = os.environ | {"MICROPYPATH": ".frozen:firmware/device_root:."}

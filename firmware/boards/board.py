@@ -43,19 +43,35 @@ if TYPE_CHECKING:
             """4: number of sectors; 5: bytes in a sector; 6: erase the sector `argument`."""
 
     class Store(Protocol):
-        """Small named files for configuration; each write replaces the whole file at once."""
+        """Named files. Each write or renaming replaces a whole file at once, or, when the power fails, not at all."""
 
         def read(self, name: str) -> bytes | None: ...
 
         def write(self, name: str, data: bytes) -> None: ...
 
+        def size(self, name: str) -> int | None: ...
+
+        def read_at(self, name: str, offset: int, count: int) -> bytes:
+            """Return a piece of a file that is there; less than asked for at its end."""
+
+        def append(self, name: str, data: bytes | bytearray | memoryview) -> None:
+            """Write behind what the file holds; when the power fails, a part of it may be there."""
+
+        def rename(self, name: str, new_name: str) -> None: ...
+
+        def remove(self, name: str) -> None:
+            """Take a file away, if it is there."""
+
     class Signer(Protocol):
-        """Signs SHA-256 digests with the device's key; on MicroPython in steps, since it takes long there."""
+        """Signs SHA-256 digests with the device's key, and agrees on secrets; on MicroPython in steps: it takes long there."""
 
         @property
         def kid(self) -> bytes: ...
 
         def sign_digest_steps(self, digest: bytes) -> Generator[None, None, bytes]: ...
+
+        def agree_steps(self, x: bytes, y: bytes) -> Generator[None, None, bytes]:
+            """Return the x coordinate that this key and a public one agree on (ECDH), 32 bytes."""
 
     class Verifier(Protocol):
         """Verifies with the service's keys; in steps."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from protocol.compat import sha256
-from protocol.errors import UnknownKid
+from protocol.errors import RemoteProtocolError, UnknownKid
 
 _ES256 = ec.ECDSA(Prehashed(SHA256()), deterministic_signing=True)
 
@@ -58,6 +58,17 @@ class Es256Signer:
     def sign_digest(self, digest: bytes) -> bytes:
         r, s = decode_dss_signature(self._key.sign(digest, _ES256))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def agree(self, x: bytes, y: bytes) -> bytes:
+        """Return the x coordinate that this key and a public one agree on (ECDH), 32 bytes.
+
+        Raises:
+            RemoteProtocolError: the point is not on the curve.
+        """
+        try:
+            return self._key.exchange(ec.ECDH(), _public_key(x, y))
+        except ValueError:
+            raise RemoteProtocolError("a public key is not on its curve") from None
 
 
 class Es256Verifier:

@@ -45,7 +45,7 @@ _FLASH_SECTORS = const(64)
 
 
 class FileStore:
-    """Small files in one folder."""
+    """Files in one folder."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -65,6 +65,33 @@ class FileStore:
             file.write(data)
         os.rename(path + ".new", path)
 
+    def size(self, name: str) -> int | None:
+        try:
+            with open(self._folder + "/" + name, "rb") as file:
+                return file.seek(0, 2)
+        except OSError:
+            return None
+
+    def read_at(self, name: str, offset: int, count: int) -> bytes:
+        with open(self._folder + "/" + name, "rb") as file:
+            file.seek(offset)
+            return file.read(count)
+
+    def append(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        with open(self._folder + "/" + name, "ab") as file:
+            file.write(data)
+
+    def rename(self, name: str, new_name: str) -> None:
+        import os  # noqa: PLC0415
+
+        os.rename(self._folder + "/" + name, self._folder + "/" + new_name)
+
+    def remove(self, name: str) -> None:
+        import os  # noqa: PLC0415
+
+        if self.size(name) is not None:
+            os.remove(self._folder + "/" + name)
+
 
 class Steps:
     """CPython's signer and verifier, which need no steps, behind the interface of those that do."""
@@ -82,6 +109,11 @@ class Steps:
         assert self._signer is not None
         yield
         return self._signer.sign_digest(digest)
+
+    def agree_steps(self, x: bytes, y: bytes) -> Generator[None, None, bytes]:
+        assert self._signer is not None
+        yield
+        return self._signer.agree(x, y)
 
     def verify_digest_steps(self, kid: bytes, digest: bytes, signature: bytes) -> Generator[None, None, bool]:
         assert self._verifier is not None

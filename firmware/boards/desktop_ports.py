@@ -147,8 +147,11 @@ class TcpLink:
             count -= len(data)
 
     def receive_some(self) -> None:
-        """Read what is there; nothing means that the other side closed."""
-        data = self._socket.recv(_READ_BYTES)
+        """Read what is there; nothing means that the other side closed, and so does a connection that was reset."""
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except OSError:
+            data = b""
         if not data:
             self.closed = True
         self._waiting += data

@@ -12,7 +12,7 @@ from protocol.compat import const
 from protocol.limits import MESSAGE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from firmware.boards.board import Board
     from firmware.loop import Loop
@@ -49,17 +49,24 @@ def segments(parts: list[bytes]) -> Iterator[bytes]:
 class Response:
     """An answer that is being received.
 
+    Args:
+        sink: is given the body of an answer with status 200 as it comes, so that it is never in memory as a whole.
+
     Attributes:
         status: once the head is whole; None before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Callable[[bytes], None] | None = None) -> None:
         self._data = b""
         self._body_start = 0
+        self._sink = sink
+        self._sunk = 0
         self._size: int | None = None
         self.status: int | None = None
 
     def receive(self, data: bytes) -> None:
+        if self.status is not None:
+            self._require_room(len(data))
         self._data += data
         if self.status is None:
             end = self._data.find(b"\r\n\r\n")
@@ -69,7 +76,17 @@ class Response:
                 return
             self._read_head(self._data[:end])
             self._body_start = end + 4
-        if len(self._data) - self._body_start > MESSAGE_BYTES_MAX:
+            self._require_room(0)
+        if self._sink is not None and self.status == 200:
+            assert self._size is not None
+            piece = self._data[self._body_start : self._body_start + self._size - self._sunk]
+            if piece:
+                self._sink(piece)
+            self._sunk += len(piece)
+            self._data, self._body_start = b"", 0
+
+    def _require_room(self, more: int) -> None:
+        if self._sunk + len(self._data) - self._body_start + more > MESSAGE_BYTES_MAX:
             raise HttpError("the answer is longer than a message may be")
 
     def _read_head(self, head: bytes) -> None:
@@ -89,8 +106,8 @@ class Response:
         self.status = int(words[1])
 
     def body(self) -> bytes | None:
-        """Return the body once it is whole, or None."""
-        if self._size is None or len(self._data) - self._body_start < self._size:
+        """Return the body once it is whole (nothing of it where there is a sink), or None."""
+        if self._size is None or self._sunk + len(self._data) - self._body_start < self._size:
             return None
         return self._data[self._body_start : self._body_start + self._size]
 
@@ -100,9 +117,15 @@ def _is_number(text: bytes, digits_max: int) -> bool:
 
 
 async def fetch(
-    board: Board, loop: Loop, method: str, path: str, body: list[bytes], timeout_ms: int
+    board: Board,
+    loop: Loop,
+    method: str,
+    path: str,
+    body: list[bytes],
+    timeout_ms: int,
+    sink: Callable[[bytes], None] | None = None,
 ) -> tuple[int, bytes]:
-    """Send one request, its body in pieces, and return status and body of the answer.
+    """Send one request, its body in pieces, and return status and body of the answer; with a sink, that has the body.
 
     Raises:
         HttpError: no network, no answer in time, or garbage.
@@ -112,7 +135,7 @@ async def fetch(
         port = board.dial()
     except OSError:
         raise HttpError("no network") from None
-    response = Response()
+    response = Response(sink)
     try:
         head = request_head(method, path, board.host, sum([len(part) for part in body]))
         for segment in segments([head] + body):

@@ -148,3 +148,6 @@ class Pn532:
                 self._port.write(ACK)  # makes the chip give up what it is doing
                 raise ReaderFault("the chip does not answer")
             self._decoder.receive(self._port.read())
+            # Once bytes have come the rest must follow. If it does not they were noise, and what the chip said is lost.
+            latest_ms = self._loop.now_ms() + _ANSWER_MS
+            until_ms = latest_ms if until_ms is None else min(until_ms, latest_ms)

@@ -76,6 +76,21 @@ class DictStore:
     def write(self, name: str, data: bytes) -> None:
         self.files[name] = data
 
+    def size(self, name: str) -> int | None:
+        return len(self.files[name]) if name in self.files else None
+
+    def read_at(self, name: str, offset: int, count: int) -> bytes:
+        return self.files[name][offset : offset + count]
+
+    def append(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        self.files[name] = self.files.get(name, b"") + bytes(data)
+
+    def rename(self, name: str, new_name: str) -> None:
+        self.files[new_name] = self.files.pop(name)
+
+    def remove(self, name: str) -> None:
+        self.files.pop(name, None)
+
 
 class BenchBoard:
     """The board, see `firmware.boards.board.Board`.

@@ -8,14 +8,16 @@ from firmware.enrol import enrol, enrol_and_tell
 from firmware.keys import load_identity, load_membership
 from firmware.links.http import HttpError
 from firmware.loop import Loop
-from protocol import cbor
+from protocol import cbor, keyset
 from protocol.ack import STATUS_KID_UNKNOWN, ErrorAnswer, encode_error
 from protocol.cose import TYP_ENROLLED, parse, sign1
 from protocol.enrolment import Invitation, decode_request, encode_enrolled, print_invitation
 from protocol.errors import EnrolmentError, ProtocolError
 from protocol.keywrap import wrap
-from tests.firmware.bench_board import BenchBoard, Key, body_of, http_answer, run_to_end
+from tests.firmware.bench_board import NOW_S, BenchBoard, Key, body_of, http_answer, run_to_end
 from tests.firmware.bench_service import ACK_KEY, AUDIENCE, DOCUMENT_KEY, TOKEN_KEY, make_bundle, make_enrolled
+from tests.firmware.key_bench import ANOTHER_ROOT, make_set
+from tests.protocol.aes import Aes
 from tests.protocol.expect import refusal
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Office:
     Attributes:
         key, typ, audience: what the answer is signed with and for.
         device: whose answer it is; None for who asked.
+        key_set: that the enrolment brings.
         secret: that the keys are wrapped under.
     """
 
@@ -40,6 +43,7 @@ class Office:
         self.typ = TYP_ENROLLED
         self.audience = AUDIENCE
         self.device: bytes | None = None
+        self.key_set: bytes | None = None
         self.secret = INVITATION
         self.proofs: list[bool] = []
 
@@ -48,8 +52,8 @@ class Office:
         self.proofs.append(asked.proof == INVITATION.proof(asked.device, cbor.encode(asked.key)))
         enrolled = make_enrolled(self.device or asked.device)
         enrolled.ack_key = self.named_key.cose_key
-        board = BenchBoard()
-        enrolled.wrapped_keys = wrap(board.aes, self.secret.key_encryption_key(), make_bundle({1: bytes(32)}).encode())
+        enrolled.key_set = self.key_set
+        enrolled.wrapped_keys = wrap(Aes(), self.secret.key_encryption_key(), make_bundle({1: bytes(32)}).encode())
         return http_answer(sign1(encode_enrolled(enrolled), self.typ, self.audience, self.key))
 
 
@@ -143,3 +147,32 @@ def test_a_person_is_told_how_it_went() -> None:
         else:
             assert refusal(SystemExit, run_to_end, board, loop, task) == "1"  # type: ignore[arg-type]
         assert board.logged == [words]
+
+
+def keyed_office(key_set: bytes) -> Office:
+    office = Office()
+    office.key_set = key_set
+    return office
+
+
+def test_an_enrolment_brings_the_first_set() -> None:
+    board = BenchBoard()
+    board.answer = keyed_office(make_set(7)).answer
+    try_to_enrol(board)
+    identity = load_identity(board)
+    assert identity is not None
+    membership = load_membership(board, identity)
+    assert membership is not None
+    assert membership.key_set is not None
+    assert membership.key_set.number == 7
+    assert membership.may(ACK_KEY.kid, keyset.ROLE_ACK)
+    assert not membership.may(ACK_KEY.kid, keyset.ROLE_LIST)
+    assert membership.enrolled.key_set is None, "it is long, and needed no more"
+
+
+def test_an_enrolment_with_a_set_that_its_roots_have_not_signed_is_refused_whole() -> None:
+    for wrong in (make_set(1, root=ANOTHER_ROOT), make_set(1, expires_s=NOW_S), b"garbage"):
+        board = BenchBoard()
+        board.answer = keyed_office(wrong).answer
+        assert refusal(ProtocolError, try_to_enrol, board)
+        assert sorted(board.store.files) == ["identity"]

@@ -85,6 +85,34 @@ def test_head_and_body_are_bounded() -> None:
     assert "longer" in refusal(HttpError, response.receive, b"x")
 
 
+def test_a_sink_is_given_the_body_as_it_comes_and_nothing_else() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    for cuts in ((len(head) + 5,), (3, 20), (len(head), len(head) + 1, len(head) + 2), (len(head) + 2,)):
+        given: list[bytes] = []
+        response = Response(given.append)
+        data = head + b"hello, and more"
+        start = 0
+        for end in sorted({len(data)} | set(cuts)):
+            response.receive(data[start:end])
+            start = end
+        assert (b"".join(given), response.body(), response.status) == (b"hello", b"", 200), cuts
+
+
+def test_a_sink_is_not_given_the_body_of_a_refusal() -> None:
+    given: list[bytes] = []
+    response = Response(given.append)
+    response.receive(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone")
+    assert (given, response.body(), response.status) == ([], b"gone", 404)
+
+
+def test_what_goes_into_a_sink_is_bounded_too() -> None:
+    response = Response(lambda _: None)
+    response.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
+    for _ in range(32):
+        response.receive(bytes(1024))
+    assert "longer" in refusal(HttpError, response.receive, b"x")
+
+
 class Bench:
     def __init__(self, answer: Callable[[bytes], bytes | None]) -> None:
         self.board = BenchBoard()

@@ -124,6 +124,13 @@ def test_the_chip_waits_for_a_card_by_itself() -> None:
     assert chip.heard == [b"\x4a\x02\x00"], "an idle reader is not disturbed"
 
 
+def test_an_answer_that_was_lost_in_noise_does_not_end_the_reader() -> None:
+    chip = ScriptedChip([(b"\x4a\x02\x00", [ACK])])
+    chip.board.after(3_600_000, lambda: chip.board.nfc.give(b"\x5a\x5a\xa5"))
+    assert chip.fault(chip.reader.wait_for_card) == "the chip does not answer"
+    assert chip.board.now_ms == 3_601_000
+
+
 def test_a_card_that_speaks_no_apdu_and_two_cards_are_told_apart() -> None:
     chip = ScriptedChip([(b"\x4a\x02\x00", b"\x01\x01\x00\x04\x08\x04\xaa\xbb\xcc\xdd")])
     target = chip.run(chip.reader.wait_for_card())

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from firmware.journal import lost_range
 from firmware.recent_taps import AGAIN_WITHIN_S, RecentTaps
 from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED, DECISION_OUTCOME_UNKNOWN
-from protocol.tap import KIND_BOOT, KIND_INTENT, KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE, Tap, encode_tap
+from protocol.tap import (
+    KIND_BOOT,
+    KIND_INTENT,
+    KIND_OUTCOME,
+    KIND_REFUSED,
+    KIND_SINGLE,
+    MEDIUM_QR_TICKET,
+    Tap,
+    encode_tap,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,6 +69,29 @@ def test_who_has_just_paid_on_this_trip_has_paid() -> None:
         (TOKEN, 2, NOW_S - 1),
     ):
         assert recent.paid(token, trip, now_s) is None
+
+
+def test_a_code_passes_once_as_long_as_it_is_valid_whatever_the_trip() -> None:
+    recent = RecentTaps()
+    code: dict[str, Any] = {"medium": MEDIUM_QR_TICKET, "counter": 100}
+    recent.remember(tap(1, trip=2, **code))
+    assert recent.has_passed(TOKEN, 100)
+    assert not recent.has_passed(TOKEN, 101)
+    assert not recent.has_passed(OTHER, 100)
+    assert recalled(tap(1, **code)).has_passed(TOKEN, 100)
+    for step in (101, 102, 103):
+        recent.remember(tap(2, token=OTHER, medium=MEDIUM_QR_TICKET, counter=step))
+        assert recent.has_passed(TOKEN, 100)
+    recent.remember(tap(3, token=OTHER, medium=MEDIUM_QR_TICKET, counter=104))
+    assert not recent.has_passed(TOKEN, 100), "no validator takes it any more"
+
+
+def test_the_memory_of_codes_is_bounded() -> None:
+    recent = RecentTaps()
+    for number in range(300):
+        recent.remember(tap(1, token=number.to_bytes(16, "little"), medium=MEDIUM_QR_TICKET, counter=7))
+    assert len(recent._codes) == 128
+    assert recent.has_passed((299).to_bytes(16, "little"), 7)
 
 
 def test_cash_is_not_remembered_and_memory_is_bounded() -> None:

@@ -9,6 +9,7 @@ from protocol.fare_table import FareTable, encode_fare_table
 from protocol.medium_list import LIST_DENY, encode_list, make_list
 from tests.firmware.bench_board import NOW_S, Key, run_to_end
 from tests.firmware.bench_service import ACK_KEY, AUDIENCE, DOCUMENT_KEY, Bench
+from tests.firmware.key_bench import ROLES, make_set, with_key_set
 
 
 def table(number: int, key: Key = DOCUMENT_KEY, typ: str = TYP_FARE_TABLE, audience: str = AUDIENCE) -> bytes:
@@ -19,16 +20,25 @@ def deny_list(number: int, kind: int = LIST_DENY) -> bytes:
     return sign1(encode_list(make_list(kind, number, NOW_S + 9, [b"t" * 16])), TYP_LIST, AUDIENCE, DOCUMENT_KEY)
 
 
-def accept(bench: Bench, kind: int, message: bytes) -> None:
-    run_to_end(bench.board, bench.loop, bench.rules.accept(kind, message))
+def accept(bench: Bench, kind: int, message: bytes, number: int = 9) -> None:
+    if kind == WANTED_FARE_TABLE:
+        task = bench.rules.accept_fare_table(message)
+    else:
+        bench.service.documents["/v1/lists/deny/" + str(number)] = message
+        task = bench.rules.fetch_deny_list(number)
+    run_to_end(bench.board, bench.loop, task)
+
+
+def kept(bench: Bench) -> list[bytes | None]:
+    return [bench.board.store.files.get(name) for name in ("fare-table", "deny-list")]
 
 
 def refused(bench: Bench, kind: int, message: bytes) -> str:
-    files, versions = dict(bench.board.store.files), bench.recorder.versions
+    files, versions = kept(bench), bench.recorder.versions
     try:
         accept(bench, kind, message)
     except ProtocolError as error:
-        assert bench.board.store.files == files, "what is turned down is not kept"
+        assert kept(bench) == files, "what is turned down is not kept"
         assert bench.recorder.versions == versions
         return str(error)
     raise AssertionError("accepted")
@@ -85,15 +95,15 @@ def test_another_kind_of_list_is_no_deny_list() -> None:
 
 def test_only_what_is_newer_than_in_force_is_missing() -> None:
     bench = Bench()
-    assert bench.rules.missing(None) == []
-    assert bench.rules.missing({WANTED_FARE_TABLE: 4, WANTED_DENY_LIST: 9, 5: 1}) == [
-        (WANTED_FARE_TABLE, "/v1/fare-tables/4"),
-        (WANTED_DENY_LIST, "/v1/lists/deny/9"),
-    ]
+    assert bench.rules.missing(None) == {}
+    assert bench.rules.missing({WANTED_FARE_TABLE: 4, WANTED_DENY_LIST: 9, 5: 1}) == {
+        WANTED_FARE_TABLE: 4,
+        WANTED_DENY_LIST: 9,
+    }
     accept(bench, WANTED_FARE_TABLE, table(4))
-    assert bench.rules.missing({WANTED_FARE_TABLE: 4}) == []
-    assert bench.rules.missing({WANTED_FARE_TABLE: 3}) == []
-    assert bench.rules.missing({WANTED_FARE_TABLE: 5}) == [(WANTED_FARE_TABLE, "/v1/fare-tables/5")]
+    assert bench.rules.missing({WANTED_FARE_TABLE: 4}) == {}
+    assert bench.rules.missing({WANTED_FARE_TABLE: 3}) == {}
+    assert bench.rules.missing({WANTED_FARE_TABLE: 5}) == {WANTED_FARE_TABLE: 5}
 
 
 def test_a_spoilt_file_is_as_good_as_none() -> None:
@@ -105,3 +115,31 @@ def test_a_spoilt_file_is_as_good_as_none() -> None:
         assert bench.rules.fare_table is None
         assert bench.recorder.versions == (0, 9)
         assert bench.board.logged[-1].startswith("fare-table: ")
+
+
+def test_what_was_verified_once_is_in_force_though_its_key_is_gone() -> None:
+    bench = Bench()
+    accept(bench, WANTED_FARE_TABLE, table(4))
+    accept(bench, WANTED_DENY_LIST, deny_list(9))
+    with_key_set(make_set(1, ROLES[:2]), bench)
+    run_to_end(bench.board, bench.loop, bench.rules.load())
+    assert bench.recorder.versions == (4, 9)
+    # Somebody who writes into the store cannot do that.
+    bench.board.store.files["fare-table"] = table(5) + bytes(32)
+    with_key_set(make_set(1, ROLES[:2]), bench)
+    run_to_end(bench.board, bench.loop, bench.rules.load())
+    assert bench.recorder.versions == (0, 9)
+
+
+def test_what_an_older_firmware_has_kept_as_it_was_sent_is_verified_and_kept_anew() -> None:
+    bench = Bench()
+    bench.board.store.files = {"fare-table": table(4), "deny-list": deny_list(9)}
+    for _ in range(2):
+        load(bench)
+        assert bench.recorder.versions == (4, 9)
+    assert bench.board.store.files["fare-table"][:-32] == table(4)
+    assert bench.board.store.files["deny-list"][16:20] == b"JQL1"
+    for forged in (deny_list(9)[:-1] + b"x", table(4)):
+        bench.board.store.files["deny-list"] = forged
+        load(bench)
+        assert bench.recorder.versions == (4, 0)

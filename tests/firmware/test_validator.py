@@ -110,6 +110,20 @@ def test_a_ticket_is_good_once_in_a_while() -> None:
     assert bus.hear("qr", ticket(90)) == "show ok 6 13000 -, light green"
 
 
+def test_a_code_passes_once_in_all_the_time_that_it_is_valid() -> None:
+    bus = Bus()
+    # Made by a phone whose clock is a step ahead, so that it is valid for ninety seconds from now.
+    picture = ticket(30)
+    assert bus.hear("qr", picture) == "show ok 2 13000 -, light green"
+    for after_ms, line in ((61_000, ""), (70_000, "trip 5"), (89_000, "")):
+        bus.board.advance(after_ms)
+        if line:
+            bus.hear("driver", line)
+        assert bus.hear("qr", picture) == "show refused 20, light red"
+    bus.board.advance(91_000)
+    assert bus.hear("qr", picture) == "show refused 12, light red"
+
+
 def test_a_ticket_that_was_paid_before_a_power_cut_is_greeted_and_not_charged_again() -> None:
     bus = Bus()
     bus.hear("qr", ticket())
