@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firmware.farebox import FULL_REFUSE
 from firmware.feedback import Feedback
 from firmware.journal import Journal
 from firmware.keys import load_identity, load_membership
@@ -13,7 +14,7 @@ from firmware.recent_taps import RecentTaps
 from firmware.recorder import Place, Recorder
 from firmware.rules import Rules
 from firmware.uploader import Uploader
-from firmware.validator import FULL_REFUSE, Validator
+from firmware.validator import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -46,3 +46,15 @@ class Target:
         self.uid = uid
         self.count = count
         self.speaks_apdu = speaks_apdu
+
+
+async def converse(reader: CardReader, conversation):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - MicroPython knows no generics
+    """Hold a conversation with a card and return its result."""
+    response = None
+    try:
+        while True:
+            response = await reader.exchange(conversation.send(response))
+    except StopIteration as end:
+        return end.value
+    finally:
+        conversation.close()
