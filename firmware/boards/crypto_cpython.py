@@ -65,14 +65,15 @@ class Es256Signer:
         Raises:
             RemoteProtocolError: the point is not on the curve.
         """
-        try:
-            return self._key.exchange(ec.ECDH(), _public_key(x, y))
-        except ValueError:
-            raise RemoteProtocolError("a public key is not on its curve") from None
+        return self._key.exchange(ec.ECDH(), _public_key(x, y))
 
 
 class Es256Verifier:
-    """Verifies with the public keys it was given, by kid: pairs of coordinates, 32 bytes each."""
+    """Verifies with the public keys it was given, by kid: pairs of coordinates, 32 bytes each.
+
+    Raises:
+        RemoteProtocolError: one of them is not on the curve.
+    """
 
     def __init__(self, keys: dict[bytes, tuple[bytes, bytes]]) -> None:
         self._keys = {kid: _public_key(x, y) for kid, (x, y) in keys.items()}
@@ -93,4 +94,7 @@ class Es256Verifier:
 
 def _public_key(x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
     numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1())
-    return numbers.public_key()
+    try:
+        return numbers.public_key()
+    except ValueError:
+        raise RemoteProtocolError("a public key is not on its curve") from None
