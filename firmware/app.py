@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from firmware.farebox import FULL_REFUSE
 from firmware.feedback import Feedback
-from firmware.journal import Journal
+from firmware.journal import Journal, JournalError
 from firmware.keys import load_identity, load_membership
 from firmware.loop import Loop
 from firmware.readers.pn532 import Pn532
@@ -85,6 +86,15 @@ def start(
     else:
         _spawn(task, board, loop, identity, uploader)
     return loop
+
+
+def run_and_tell(board: Board, upload_interval_s: int, policy_when_full: str, task: str) -> None:
+    """Run the validator until the power fails; where that is not possible say why, and end the program with exit code 1."""
+    try:
+        start(board, upload_interval_s, policy_when_full, task=task).run()
+    except (NotEnrolled, JournalError) as error:
+        sys.stderr.write("firmware: " + str(error) + "\n")
+        sys.exit(1)
 
 
 def _spawn(task: str, board: Board, loop: Loop, identity: Identity, uploader: Uploader) -> None:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from firmware.app import NotEnrolled, start
 from firmware.boards.desktop import DesktopBoard
-from firmware.journal import JournalError
-from firmware.loop import Loop
 from protocol.compat import MICROPYTHON, forget
 
 
@@ -33,16 +28,14 @@ def main(words: list[str]) -> None:
         from firmware.arguments import fail  # noqa: PLC0415
 
         fail("cannot open the folder or a terminal: " + str(error))
-    try:
-        if command == "enrol":
-            from firmware.enrol import enrol_and_tell  # noqa: PLC0415
+    if command == "enrol":
+        from firmware.enrol import enrol_and_tell  # noqa: PLC0415
+        from firmware.loop import Loop  # noqa: PLC0415
 
-            loop = Loop(board)
-            loop.spawn(enrol_and_tell(board, loop, options["code"]))
-            loop.run()
-        else:
-            interval_s = int(options.get("upload-interval", "180"))
-            start(board, interval_s, options.get("when-full", "refuse"), task=command).run()
-    except (NotEnrolled, JournalError) as error:
-        sys.stderr.write("firmware: " + str(error) + "\n")
-        sys.exit(1)
+        loop = Loop(board)
+        loop.spawn(enrol_and_tell(board, loop, options["code"]))
+        loop.run()
+    else:
+        from firmware.app import run_and_tell  # noqa: PLC0415
+
+        run_and_tell(board, int(options.get("upload-interval", "180")), options.get("when-full", "refuse"), command)

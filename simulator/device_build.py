@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpremote.romfs import VfsRomWriter
+
 from simulator import device_names
 
 if TYPE_CHECKING:
@@ -273,6 +275,29 @@ class DeviceSources:
         if isinstance(statement, ast.ImportFrom):
             return [ast.ImportFrom(statement.module, names, statement.level)]
         return [ast.Import(names)]
+
+
+def image(top: Path, target: Path) -> Path:
+    """Build the firmware as a ROMFS image, from which a device runs it in place, and return the file."""
+    folder = build(top, target)
+    file = folder.with_suffix(".romfs")
+    if not file.exists():
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        writer = VfsRomWriter()
+        _pack(writer, folder)
+        draft.write_bytes(writer.finalise())
+        draft.rename(file)
+    return file
+
+
+def _pack(writer: VfsRomWriter, folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            writer.opendir(path.name)
+            _pack(writer, path)
+            writer.closedir()
+        else:
+            writer.mkfile(path.name, path.read_bytes())
 
 
 def build(top: Path, target: Path) -> Path:

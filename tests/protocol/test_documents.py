@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protocol import cbor
 from protocol.compat import sha256
 from protocol.errors import DocumentError
+from protocol.fare_rules import FareRules
 from protocol.fare_table import FareTable, decode_fare_table, encode_fare_table
 from protocol.limits import DENY_LIST_ENTRIES_MAX, MESSAGE_BYTES_MAX
 from protocol.medium_list import LIST_DENY, MediumList, decode_list, encode_list, make_list
 from protocol.tap import MEDIUM_CASH, MEDIUM_TRANSPORT_CARD
 from tests.protocol.expect import refusal
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _FARES = {MEDIUM_TRANSPORT_CARD: {1: 12000, 5: 0}, MEDIUM_CASH: {1: 20000}}
 _TABLE = FareTable(4, 1000, 2000, 1, _FARES)
@@ -54,6 +60,64 @@ def test_what_is_no_fare_table_is_refused() -> None:
         changed[key] = value
         assert refusal(DocumentError, decode_fare_table, cbor.encode(changed))
     assert refusal(DocumentError, decode_fare_table, b"")
+
+
+def _ruled(rules: dict[int, Any]) -> bytes:
+    return cbor.encode(cbor.decode(encode_fare_table(_TABLE)) | {6: rules})
+
+
+def test_rules_come_back_and_what_is_not_said_has_its_default() -> None:
+    rules = decode_fare_table(encode_fare_table(_TABLE)).rules
+    assert (rules.same_trip_s, rules.next_trip_s, rules.transfer_s, rules.quotas, rules.use) == (60, 0, 0, {}, 0)
+    said = {1: [3600, 1800], 2: [1800, 2, 0], 3: {3: 2}, 4: [7, 9], 5: [18_000, 10_800], 6: 2, 7: 7, 8: [1, 4]}
+    rules = decode_fare_table(_ruled(said)).rules
+    assert (rules.same_trip_s, rules.next_trip_s) == (3600, 1800)
+    assert (rules.transfer_s, rules.transfers_max, rules.transfer_fare_minor) == (1800, 2, 0)
+    assert (rules.quotas, rules.free_days, rules.use, rules.free_when, rules.allow_listed) == (
+        {3: 2},
+        [7, 9],
+        2,
+        7,
+        [1, 4],
+    )
+    assert rules.encode() == said
+
+
+def test_a_service_day_may_end_after_midnight() -> None:
+    rules = FareRules({5: (18_000, 10_800)})
+    midnight_s = 19_857 * 86_400 - 18_000
+    assert [rules.day_of(midnight_s + hour * 3600 - 1) for hour in (0, 3, 4)] == [19_856, 19_856, 19_857]
+    assert rules.day_of(midnight_s + 3 * 3600) == 19_857
+
+
+def test_what_are_no_rules_is_refused() -> None:
+    refused: list[Any] = [
+        {},
+        {0: 1},
+        {9: 1},
+        {1: [60]},
+        {1: [60, 0]},
+        {1: [60, -1]},
+        {1: [86_401, 0]},
+        {2: [1, 2]},
+        {2: [1, 101, 0]},
+        {3: {}},
+        {3: {1: 0}},
+        {3: {1: True}},
+        {3: []},
+        {4: [2, 1]},
+        {4: [1, 1]},
+        {4: ["", 1]},
+        {4: list(range(65))},
+        {5: [50_401, 0]},
+        {5: [0, 86_400]},
+        {6: 0},
+        {6: 3},
+        {7: 8},
+        {8: [8]},
+    ]
+    for rules in refused:
+        assert refusal(DocumentError, decode_fare_table, _ruled(rules)), rules
 
 
 def test_a_list_holds_its_tokens_and_no_others() -> None:

@@ -21,6 +21,7 @@ _RULES = {
     "ack": "ack",
     "error": "error",
     "fare-table": "fare-table",
+    "fare-table rules": "fare-table",
     "list": "list",
     "list allow": "list",
     "list part": "list",
@@ -85,7 +86,7 @@ def test_every_vector_with_a_payload_is_held_against_the_grammar() -> None:
 def test_the_grammar_knows_every_key_and_no_other(name: str) -> None:
     schema = _schema(_RULES[name])
     fields: dict[int, Any] = cbor.decode(_payload(name))
-    counts = {"record": 7, "batch": 12, "ack": 9, "error": 0, "enrolled": 9, "list": 6}
+    counts = {"record": 7, "batch": 12, "ack": 9, "error": 0, "enrolled": 9, "list": 6, "fare-table": 6}
     required = set(range(counts.get(_RULES[name], len(fields))))
     if _RULES[name] == "key-bundle":
         required = {0, 1, 2, 3, 5}
@@ -113,6 +114,8 @@ def test_the_grammar_knows_every_key_and_no_other(name: str) -> None:
         ("enrolment", 4, 4),
         ("enrolled", 6, bytes(191)),
         ("fare-table", 5, {1: {1: -1}}),
+        ("fare-table rules", 6, {1: [60]}),
+        ("fare-table rules", 6, {6: 3}),
         ("list", 4, 1501),
         ("list", 1, 3),
         ("list part", 6, 0),

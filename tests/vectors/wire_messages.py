@@ -21,6 +21,7 @@ from protocol.cose import (
     key_thumbprint,
 )
 from protocol.decisions import DECISION_ACCEPTED, DECISION_COMMITTED, DECISION_DENIED
+from protocol.fare_rules import FareRules
 from protocol.fare_table import FareTable, encode_fare_table
 from protocol.key_bundle import WrappedBundle, encode_wrapped_bundle
 from protocol.keywrap import wrap
@@ -212,6 +213,10 @@ def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
     document = make_signer(SERVICE_PRIVATE - 1)
     batch = make_batch(["boot", "intent", "outcome", "cash", "refused", "test-tap", "lost-range"])
     fares = FareTable(4, NOW_S - 3600, NOW_S + 86400, 1, {1: {1: 12000, 2: 6000, 5: 0}, 6: {1: 20000}})
+    rules = FareRules(
+        {1: (3600, 1800), 2: (1800, 2, 0), 3: {3: 2}, 4: [20_000], 5: (18_000, 10_800), 6: 1, 7: 3, 8: [4]}
+    )
+    ruled = FareTable(5, NOW_S, NOW_S + 86400, 1, fares.fares, rules)
     tokens = [sha256(b"denied %d" % number)[:16] for number in range(4)]
     deny_list = make_list(LIST_DENY, 10, NOW_S + 86400, tokens[:3])
     delta = make_delta(deny_list, make_list(LIST_DENY, 11, NOW_S + 86400, tokens[1:]))
@@ -223,6 +228,7 @@ def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
         "heartbeat": (encode_batch(make_batch([])), TYP_BATCH, AUDIENCE, device),
         "ack": (ack.encode_ack(make_ack(batch)), TYP_ACK, AUDIENCE, service),
         "fare-table": (encode_fare_table(fares), TYP_FARE_TABLE, AUDIENCE, document),
+        "fare-table rules": (encode_fare_table(ruled), TYP_FARE_TABLE, AUDIENCE, document),
         "list": (encode_list(deny_list), TYP_LIST, AUDIENCE, document),
         "list allow": (encode_list(allow_list), TYP_LIST, AUDIENCE, document),
         "list part": (encode_list_part(ListPart(deny_list, 2, 3)), TYP_LIST, AUDIENCE, document),
