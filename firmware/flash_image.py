@@ -2,7 +2,7 @@
 
 For a validator that is broken: nothing is written, and nothing is needed but the image. Without the key of the journal the CRC
 of each structure is checked; with it, the MACs, too, and what is lost is told as the journal itself would tell it. Of a token
-no more is told than its first bytes.
+no more is told than its first bytes. A fault says what to do.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from firmware.journal import Journal, JournalError
+from firmware.sectors import Sectors
 from firmware.slots import (
+    FORMAT,
+    FORMAT_CHAINED_ONLY,
     RECORD_SLOTS_MAX,
     SLOT_BYTES,
-    decode_by_mac,
     decode_header,
     decode_record,
     is_blank,
     is_header,
-    mac_holds,
+    is_torn,
     mac_of,
     read_header,
+    read_record,
     record_slots,
 )
 from protocol.compat import const
@@ -59,8 +62,12 @@ class Image:
     """An image as a flash that can only be read."""
 
     def __init__(self, data: bytes, sector_bytes: int = SECTOR_BYTES) -> None:
-        if not data or len(data) % sector_bytes:
-            raise ValueError("an image has whole sectors of " + str(sector_bytes) + " bytes")
+        if len(data) < sector_bytes:
+            raise ValueError(
+                f"the image has {len(data)} bytes, less than one sector of {sector_bytes}: read the flash out again"
+            )
+        # What is behind the last whole sector; the journal never writes there.
+        self.left_out_bytes = len(data) % sector_bytes
         self._data = data
         self._sector_bytes = sector_bytes
 
@@ -82,13 +89,18 @@ class Image:
 
 
 def describe(image: Image, key: bytes | None, taps_a_day: int) -> Report:
-    """Return everything that can be told of an image; verdicts are `holds`, `does not hold`, `not known`, `not checked`."""
+    """Return everything that can be told of an image.
+
+    Verdicts are `holds`, `holds alone` (behind a hole), `does not hold`, `not known`, and `not checked`.
+    """
     count, sector_bytes = image.ioctl(_SECTORS, 0), image.ioctl(_SECTOR_BYTES, 0)
     sectors: list[Report] = []
     records: list[Report] = []
-    for sector in range(count):
-        told, header = _describe_header(image, sector, key)
-        found = _describe_records(image, sector, sector_bytes // SLOT_BYTES, header, key)
+    headers = [_describe_header(image, sector, key) for sector in range(count)]
+    # Where a header cannot be read, its epoch is taken for that of the newest.
+    _, epoch = max([(header.number, header.epoch) for _, header in headers if header is not None], default=(0, 0))
+    for sector, (told, header) in enumerate(headers):
+        found = _describe_records(image, sector, header, epoch, key)
         told["records"] = len([record for record in found if record["crc"] == "holds"])
         told["unreadable"] = len(found) - told["records"]
         sectors.append(told)
@@ -97,6 +109,7 @@ def describe(image: Image, key: bytes | None, taps_a_day: int) -> Report:
     slots = [record["slots"] for record in records if record["crc"] == "holds"]
     return {
         "geometry": {"sectors": count, "sector_bytes": sector_bytes, "slots_a_sector": sector_bytes // SLOT_BYTES},
+        "left_out_bytes": image.left_out_bytes,
         "checked": "CRC" if key is None else "CRC and MAC",
         "sectors": sectors,
         "records": records,
@@ -115,7 +128,8 @@ def _describe_header(image: Image, sector: int, key: bytes | None) -> tuple[Repo
     return {
         "sector": sector,
         "header": "holds",
-        "mac": _verdict(key, key is not None and decode_header(slot, key) is not None),
+        "mac": "not checked" if key is None else "holds" if decode_header(slot, key) else "does not hold",
+        "format": header.version,
         "number": header.number,
         "epoch": header.epoch,
         "first_sequence": header.first_sequence,
@@ -124,16 +138,39 @@ def _describe_header(image: Image, sector: int, key: bytes | None) -> tuple[Repo
     }, header
 
 
-def _verdict(key: bytes | None, holds: bool) -> str:
-    return "not checked" if key is None else "holds" if holds else "does not hold"
+class _Macs:
+    """What is known of the MACs of a sector's records, one after another.
+
+    Attributes:
+        before: of the record before; what stands where it was, may have rotted, too.
+        is_known: it has not.
+    """
+
+    def __init__(self, image: Image, header: SectorHeader | None, epoch: int, key: bytes) -> None:
+        self._sectors = Sectors(image, key, header.epoch if header is not None else epoch)
+        self._version = header.version if header is not None else 0
+        self.before = header.mac_before if header is not None else b""
+        self.is_known = header is not None
+
+    def hold(self, slots: bytes) -> bool:
+        return self._sectors.mac_holds(slots, self.before, self._version)
+
+    def verdict(self, slots: bytes) -> str:
+        if self.hold(slots):
+            return "holds"
+        if self.is_known:
+            return "does not hold"
+        if self._version != FORMAT_CHAINED_ONLY and self._sectors.mac_holds(slots, None, self._version):
+            return "holds alone"
+        return "does not hold" if self._version == FORMAT else "not known"
 
 
 def _describe_records(
-    image: Image, sector: int, slots: int, header: SectorHeader | None, key: bytes | None
+    image: Image, sector: int, header: SectorHeader | None, epoch: int, key: bytes | None
 ) -> list[Report]:
+    slots = image.ioctl(_SECTOR_BYTES, 0) // SLOT_BYTES
+    macs = _Macs(image, header, epoch, key) if key is not None else None
     found: list[Report] = []
-    mac = header.mac_before if header is not None else b""
-    is_mac_known = header is not None
     slot = 1
     while slot < slots:
         view = image.slots(sector, slot, 1)
@@ -147,17 +184,15 @@ def _describe_records(
         if record is None and (header is None or not 0 <= sequence - header.first_sequence < slots):
             slot += 1  # the inside of a record that looks like the beginning of one
             continue
-        verdict = _verdict(key, key is not None and mac_holds(view, mac, key))
-        if verdict == "does not hold" and not is_mac_known:
-            verdict = "not known"
-        told: Report = {"sector": sector, "slot": slot, "slots": count, "sequence": sequence, "mac": verdict}
+        told: Report = {"sector": sector, "slot": slot, "slots": count, "sequence": sequence}
+        told["mac"] = macs.verdict(view) if macs is not None else "not checked"
         told["crc"] = "holds" if record is not None else "does not hold"
-        if record is None and key is not None:
-            record = decode_by_mac(view, mac, key)
+        if record is None and macs is not None and macs.hold(view) and not is_torn(view):
+            record = read_record(view)
         if record is not None:
             told.update(_describe_payload(record[1]))
-        # What stands where its MAC stood may have rotted, too: then nothing can be said of the next one.
-        mac, is_mac_known = mac_of(view), record is not None
+        if macs is not None:
+            macs.before, macs.is_known = mac_of(view), record is not None
         found.append(told)
         slot += count if record is not None else 1
     return found
@@ -180,7 +215,7 @@ def _describe_journal(image: Image, key: bytes | None, sectors: list[Report], re
     """Say what the journal makes of it: what is owed to the service, and what is lost."""
     headers = [sector for sector in sectors if sector["header"] == "holds"]
     if not headers:
-        return {"fault": "no sector has a header that can be read"}
+        return {"fault": _fault_without_header(sectors)}
     newest = max(headers, key=lambda sector: sector["number"])
     told: Report = {"epoch": newest["epoch"], "acknowledged_at_least": newest["acknowledged"]}
     if key is None:
@@ -209,6 +244,15 @@ def _describe_journal(image: Image, key: bytes | None, sectors: list[Report], re
         "torn_slots": journal.torn,
         "lost": lost,
     }
+
+
+def _fault_without_header(sectors: list[Report]) -> str:
+    if all(sector["header"] == "blank" for sector in sectors):
+        return "nothing is on this flash: it is new or was erased; if it should not be, read it out again"
+    return (
+        "no sector has a header of a journal: check that this is the flash of a validator from its first byte on, "
+        "and read it out again"
+    )
 
 
 def _capacity(count: int, sector_bytes: int, slots: list[int], sectors: list[Report], taps_a_day: int) -> Report:

@@ -8,19 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.slots import (
+    FORMAT,
+    FORMAT_CHAINED_ONLY,
     RECORD_SLOTS_MAX,
     SLOT_BYTES,
     begins_record,
+    chained_mac_holds,
     counts_of,
-    decode_by_mac,
+    crc_holds,
     decode_header,
-    decode_record,
     is_blank,
     is_header,
     is_torn,
     mac_holds,
     mac_of,
     mark,
+    read_record,
+    record_key,
     record_slots,
 )
 from protocol.compat import const
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firmware.boards.board import Flash
-    from firmware.slots import SectorHeader
+    from firmware.slots import Bytes, SectorHeader
 
 _SECTORS = const(4)
 _SECTOR_BYTES = const(5)
@@ -63,19 +67,18 @@ class Sectors:
     Attributes:
         count: how many there are.
         slots: in each of them.
-        erases, programmed_bytes: since the start of the program.
+        record_key: for the MACs of records.
     """
 
     def __init__(self, flash: Flash, key: bytes, epoch: int) -> None:
         self._flash = flash
         self._key = key
         self._epoch = epoch
+        self.record_key = record_key(key, epoch)
         self.count = flash.ioctl(_SECTORS, 0)
         self.slots = flash.ioctl(_SECTOR_BYTES, 0) // SLOT_BYTES
         self._buffer = memoryview(bytearray(RECORD_SLOTS_MAX * SLOT_BYTES))
         self._known_blank = bytearray(self.count)
-        self.erases = 0
-        self.programmed_bytes = 0
 
     def _read(self, sector: int, slot: int, count: int) -> memoryview:
         view = self._buffer[: count * SLOT_BYTES]
@@ -104,19 +107,21 @@ class Sectors:
     ) -> Iterator[tuple[int, int, bytes | None]]:
         """Yield (first sequence, last sequence, payload) of a sector's records; without a payload: these cannot be read.
 
-        The cursor goes along. In a sector whose header cannot be read only what is chained to the record before is believed:
-        anything else may be of an older lap, or of an older epoch.
+        The cursor goes along. In a sector whose header cannot be read may lie what is of an older lap, or of an older epoch:
+        neither has a MAC that holds and a sequence that comes next or later.
         """
+        version = 0
         if header is not None:
             cursor.mac = header.mac_before
+            version = header.version
         cursor.doubtful = 0
         cursor.slot = slot = announced = 1
         while slot < self.slots and cursor.mac is not None:
             if is_blank(self._read(sector, slot, 1)):
                 slot += 1
                 continue
-            view, record = self._record_at(sector, slot, cursor.mac)
-            if record is None or not self._follows(record[0], view, cursor, header is not None):
+            view, record = self._record_at(sector, slot, cursor.mac, version)
+            if record is None or not self._follows(record[0], view, cursor, version):
                 if slot >= announced:
                     tried, is_whole = self._tried(sector, slot, cursor.expected)
                     announced = slot + tried
@@ -133,7 +138,9 @@ class Sectors:
             cursor.expected = record[0] + 1
             yield record[0], record[0], record[1]
 
-    def _record_at(self, sector: int, slot: int, mac: bytes) -> tuple[memoryview, tuple[int, bytes] | None]:
+    def _record_at(
+        self, sector: int, slot: int, mac: bytes, version: int
+    ) -> tuple[memoryview, tuple[int, bytes] | None]:
         """Return a record's slots, and its sequence and payload: None when they cannot be read.
 
         What it says twice is mended: the count of slots follows from the size, and the MAC vouches for more than the CRC.
@@ -143,17 +150,29 @@ class Sectors:
             if count and slot + count <= self.slots:
                 view = self._read(sector, slot, count)
                 mark(view, count)
-                record = decode_record(view) or decode_by_mac(view, mac, self._key)
-                if record is not None:
+                record = read_record(view)
+                if record is None:
+                    continue
+                if crc_holds(view) or (not is_torn(view) and self.mac_holds(view, mac, version)):
                     return view, record
         return view, None
 
-    def _follows(self, sequence: int, slots: memoryview, cursor: Cursor, has_header: bool) -> bool:
+    def _follows(self, sequence: int, slots: memoryview, cursor: Cursor, version: int) -> bool:
         """Return whether a record may stand here; after a hole nobody knows the MAC before it."""
-        if sequence > cursor.expected:
-            return has_header
-        assert cursor.mac is not None
-        return sequence == cursor.expected and mac_holds(slots, cursor.mac, self._key)
+        if sequence < cursor.expected:
+            return False
+        return self.mac_holds(slots, cursor.mac if sequence == cursor.expected else None, version)
+
+    def mac_holds(self, slots: Bytes, mac_before: bytes | None, version: int) -> bool:
+        """Return whether the MAC of a record holds, in the format of its sector: 0 for either, since nobody knows which.
+
+        Behind a hole, where nobody knows the MAC before, a record of the old format is believed by its CRC.
+        """
+        if version != FORMAT_CHAINED_ONLY and mac_holds(slots, mac_before, self.record_key):
+            return True
+        if mac_before is None:
+            return version == FORMAT_CHAINED_ONLY
+        return version != FORMAT and chained_mac_holds(slots, mac_before, self._key)
 
     def _tried(self, sector: int, slot: int, sequence: int) -> tuple[int, bool]:
         """Return how many slots an unreadable record takes, and whether it was programmed to its end.
@@ -173,12 +192,10 @@ class Sectors:
         """Erase a sector, unless it is known to be blank."""
         if not self._known_blank[sector]:
             self._flash.ioctl(_ERASE, sector)
-            self.erases += 1
             self._known_blank[sector] = 1
 
     def program(self, sector: int, slot: int, data: bytes) -> bool:
         """Program and read back; return whether the flash kept it."""
         self._known_blank[sector] = 0
         self._flash.writeblocks(sector, data, slot * SLOT_BYTES)
-        self.programmed_bytes += len(data)
         return bytes(self._read(sector, slot, len(data) // SLOT_BYTES)) == data

@@ -1,15 +1,16 @@
-"""The journal's format on flash, version 1: sector headers and slots (protocol/SPEC.md "Journal"). Pure bytes in and out.
+"""The journal's format on flash, version 2: sector headers and slots (protocol/SPEC.md "Journal"). Pure bytes in and out.
 
 A sector of 4 KiB holds 32 slots of 128 bytes. Slot 0 is its header, the others hold records of one to four slots. Programming
 clears bits and never sets one, so every structure is programmed once and carries a CRC-32 (was it torn?) and a truncated
-HMAC chained over the record before (was it changed?). Numbers are big-endian.
+HMAC (was it changed?). Half of a record's MAC is over itself, so that it is known behind a hole, too; the other half is over
+that and the record before. Version 1 had the latter alone; its sectors are read, and no longer written. Numbers are big-endian.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol.compat import const, crc32, hmac_sha256
+from protocol.compat import const, crc32, hmac_sha256, sha256
 
 if TYPE_CHECKING:
     Bytes = bytes | bytearray | memoryview
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 SLOT_BYTES = const(128)
 RECORD_SLOTS_MAX = const(4)
 MAC_BYTES = const(8)
+_OWN_MAC_BYTES = const(4)
 _FRAME_BYTES = const(20)
 _TRAILER_BYTES = const(12)
 _MARKER = const(0xE0)
 _PREFIX_BYTES = const(8)
 
-HEADER_FORMAT = const(1)
+FORMAT = const(2)
+FORMAT_CHAINED_ONLY = const(1)
 HEADER_REBASED = const(1)
 _HEADER_SIGNED_BYTES = const(80)
 _MAGIC = b"JQJ1"
@@ -40,9 +43,10 @@ class SectorHeader:
         head_before: wire chain before it, 32 bytes.
         mac_before: MAC of the record before it, 8 bytes.
         acked_sequence: acknowledged when the sector was opened: a hint.
+        version: of the format, in which the records are, too.
     """
 
-    __slots__ = ("acked_sequence", "epoch", "first_sequence", "flags", "head_before", "mac_before", "number")
+    __slots__ = ("acked_sequence", "epoch", "first_sequence", "flags", "head_before", "mac_before", "number", "version")
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class SectorHeader:
         head_before: bytes,
         mac_before: bytes,
         acked_sequence: int,
+        version: int = FORMAT,
     ) -> None:
         self.flags = flags
         self.epoch = epoch
@@ -61,13 +66,14 @@ class SectorHeader:
         self.head_before = head_before
         self.mac_before = mac_before
         self.acked_sequence = acked_sequence
+        self.version = version
 
 
 def encode_header(header: SectorHeader, key: bytes) -> bytes:
     """Return the header's slot, 128 bytes."""
     signed = (
         _MAGIC
-        + bytes((header.flags, HEADER_FORMAT, _BLANK, _BLANK))
+        + bytes((header.flags, header.version, _BLANK, _BLANK))
         + header.epoch.to_bytes(4, "big")
         + header.number.to_bytes(4, "big")
         + header.first_sequence.to_bytes(8, "big")
@@ -83,7 +89,7 @@ def encode_header(header: SectorHeader, key: bytes) -> bytes:
 
 def is_header(slot: Bytes) -> bool:
     """Return whether a header stands there whole, whoever wrote it."""
-    return bytes(slot[:4]) == _MAGIC and slot[5] == HEADER_FORMAT and _crc_holds(slot)
+    return bytes(slot[:4]) == _MAGIC and FORMAT_CHAINED_ONLY <= slot[5] <= FORMAT and crc_holds(slot)
 
 
 def decode_header(slot: Bytes, key: bytes) -> SectorHeader | None:
@@ -106,6 +112,7 @@ def read_header(signed: Bytes) -> SectorHeader:
         signed[24:56],
         signed[56:64],
         int.from_bytes(signed[64:72], "big"),
+        signed[5],
     )
 
 
@@ -114,8 +121,13 @@ def slots_for(payload_bytes: int) -> int:
     return (payload_bytes + _FRAME_BYTES + SLOT_BYTES - 1) // SLOT_BYTES
 
 
+def record_key(key: bytes, epoch: int) -> bytes:
+    """Return the key for the records of an epoch, so that none of another can stand among them."""
+    return hmac_sha256(key, b"JQJ2" + epoch.to_bytes(4, "big"))
+
+
 def encode_record(sequence: int, payload: bytes, mac_before: bytes, key: bytes) -> bytes:
-    """Return a record's slots."""
+    """Return a record's slots; the key is that of its epoch."""
     count = slots_for(len(payload))
     body = bytes((_MARKER | count,)) + len(payload).to_bytes(2, "big") + sequence.to_bytes(5, "big") + payload
     body += b"\xff" * (count * SLOT_BYTES - _TRAILER_BYTES - len(body))
@@ -124,7 +136,9 @@ def encode_record(sequence: int, payload: bytes, mac_before: bytes, key: bytes) 
 
 
 def record_mac(body: Bytes, mac_before: bytes, key: bytes) -> bytes:
-    return hmac_sha256(key, mac_before + bytes(body))[:MAC_BYTES]
+    """Return 4 bytes over a record itself, and 4 over what nobody else knows of that and the record before."""
+    own = hmac_sha256(key, body)
+    return own[:_OWN_MAC_BYTES] + sha256(own[_OWN_MAC_BYTES:] + mac_before)[: MAC_BYTES - _OWN_MAC_BYTES]
 
 
 def record_slots(slot: Bytes) -> int:
@@ -135,16 +149,13 @@ def record_slots(slot: Bytes) -> int:
 
 def decode_record(slots: Bytes) -> tuple[int, bytes] | None:
     """Return sequence and payload of a record that stands there whole, or None."""
-    size = int.from_bytes(slots[1:3], "big")
-    if size + _FRAME_BYTES > len(slots) or not _crc_holds(slots):
-        return None
-    return int.from_bytes(slots[3:_PREFIX_BYTES], "big"), bytes(slots[_PREFIX_BYTES : _PREFIX_BYTES + size])
+    return read_record(slots) if crc_holds(slots) else None
 
 
-def decode_by_mac(slots: Bytes, mac_before: bytes, key: bytes) -> tuple[int, bytes] | None:
-    """Return a record whose MAC holds though its CRC has rotted, or None; one that was torn within its CRC is none."""
+def read_record(slots: Bytes) -> tuple[int, bytes] | None:
+    """Return what a record says whose CRC or MAC is still to be checked, or None if it has no room for its payload."""
     size = int.from_bytes(slots[1:3], "big")
-    if size + _FRAME_BYTES > len(slots) or is_torn(slots) or not mac_holds(slots, mac_before, key):
+    if size + _FRAME_BYTES > len(slots):
         return None
     return int.from_bytes(slots[3:_PREFIX_BYTES], "big"), bytes(slots[_PREFIX_BYTES : _PREFIX_BYTES + size])
 
@@ -175,13 +186,20 @@ def mac_of(slots: Bytes) -> bytes:
     return bytes(slots[-_TRAILER_BYTES:-4])
 
 
-def mac_holds(slots: Bytes, mac_before: bytes, key: bytes) -> bool:
-    return record_mac(slots[:-_TRAILER_BYTES], mac_before, key) == mac_of(slots)
+def mac_holds(slots: Bytes, mac_before: bytes | None, key: bytes) -> bool:
+    """Return whether a record is ours, and follows on that before it: None if nobody knows which, behind a hole."""
+    mac, held = mac_of(slots), record_mac(slots[:-_TRAILER_BYTES], mac_before or b"", key)
+    return held[:_OWN_MAC_BYTES] == mac[:_OWN_MAC_BYTES] if mac_before is None else held == mac
+
+
+def chained_mac_holds(slots: Bytes, mac_before: bytes, key: bytes) -> bool:
+    """Return whether a record of version 1 follows on that before it; the key is the journal's."""
+    return hmac_sha256(key, mac_before + bytes(slots[:-_TRAILER_BYTES]))[:MAC_BYTES] == mac_of(slots)
 
 
 def is_blank(data: Bytes) -> bool:
     return bytes(data).count(b"\xff") == len(data)
 
 
-def _crc_holds(data: Bytes) -> bool:
+def crc_holds(data: Bytes) -> bool:
     return crc32(data[:-4]) == int.from_bytes(data[-4:], "big")

@@ -19,6 +19,7 @@ class RamFlash:
         cut_after_bytes: power fails after so many more bytes (an erase counts as one); None for never.
         stuck: cells that keep their value whatever is programmed, by address.
         reprogrammed: bytes that were programmed without having been erased.
+        erases, programmed_bytes: so far.
     """
 
     def __init__(self, sectors: int, sector_bytes: int = 1024) -> None:
@@ -27,6 +28,8 @@ class RamFlash:
         self.cut_after_bytes: int | None = None
         self.stuck: dict[int, int] = {}
         self.reprogrammed = 0
+        self.erases = 0
+        self.programmed_bytes = 0
 
     def image(self) -> list[bytes]:
         """Return what all cells hold."""
@@ -57,6 +60,7 @@ class RamFlash:
             self.reprogrammed += old != 0xFF
             place = block * self.sector_bytes + offset + index
             sector[offset + index] = self.stuck.get(place, old & buffer[index])
+        self.programmed_bytes += kept
         self._spend(kept, len(buffer))
 
     def ioctl(self, operation: int, argument: int) -> int:
@@ -69,6 +73,7 @@ class RamFlash:
             if self.cut_after_bytes == 0:
                 size //= 2  # the first half has let go, the rest has not
             self.sectors[argument][:size] = b"\xff" * size
+            self.erases += 1
             self._spend(1 if size == self.sector_bytes else 0, 1)
         return 0
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from firmware.flash_image import SECTOR_BYTES, Image, describe
 from firmware.flash_report import as_text
-from firmware.journal import Journal
+from firmware.journal import Journal, JournalError, lost_range
 from protocol import cbor
 from tests.firmware.bench_service import Bench
+from tests.firmware.journal_bench import KEY
+from tests.firmware.old_journal import old_image
 from tests.firmware.ram_flash import RamFlash
 
 if TYPE_CHECKING:
@@ -70,6 +75,27 @@ def test_what_rotted_is_named_by_either_check() -> None:
         assert told["journal"]["lost"] == [[5, 5]]
 
 
+def test_a_record_whose_check_sum_alone_rotted_is_told_with_the_key() -> None:
+    bench = make_bench()
+    bench.board.flash.flip(128 * 5 + 127, 1)
+    told = report(bench)["records"][4]
+    assert (told["crc"], told["mac"], told["kind"]) == ("does not hold", "holds", 1)
+    assert "kind" not in report(bench, with_key=False)["records"][4]
+
+
+def test_an_image_is_only_read_and_has_a_sector_at_least() -> None:
+    image = Image(bytes(SECTOR_BYTES))
+    for wrong in (lambda: image.writeblocks(0, b"x"), lambda: Image(bytes(SECTOR_BYTES - 1))):
+        with pytest.raises((JournalError, ValueError)):
+            wrong()
+
+
+def test_what_a_record_refers_to_is_told() -> None:
+    bench = make_bench()
+    bench.journal.append(lambda sequence: lost_range(sequence, sequence))
+    assert report(bench)["records"][40]["reference"] == [41, 41]
+
+
 def test_what_was_changed_on_purpose_is_seen_with_the_key_alone() -> None:
     bench = make_bench()
     other = Journal(RamFlash(4, SECTOR_BYTES), b"another key", bench.identity.device, 1)
@@ -90,6 +116,7 @@ def test_a_header_that_rotted_is_no_end_of_it() -> None:
     told = report(bench)
     assert told["sectors"][1]["header"] == "unreadable"
     assert (told["journal"]["newest"], told["journal"]["lost"]) == (40, [])
+    assert [record["mac"] for record in told["records"] if record["sector"] == 1] == ["holds alone"] + ["holds"] * 8
 
 
 def test_tokens_are_shown_by_their_first_bytes_only() -> None:
@@ -115,11 +142,45 @@ def test_capacity_and_wear_are_those_of_this_flash() -> None:
 
 
 def test_a_blank_flash_and_garbage_are_told_too() -> None:
-    for data in (b"\xff" * 8192, bytes(8192)):
-        told = describe(Image(data), bytes(32), 1000)
-        assert told["records"] == []
-        assert "header" in told["journal"]["fault"]
-        assert as_text(told)
+    noise = b"".join(hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(1 << 17))
+    for data, says in (
+        (b"\xff" * 8192, "nothing is on this flash"),
+        (bytes(8192), "from its first byte on"),
+        (noise, "read it out again"),
+    ):
+        for key in (None, bytes(32)):
+            told = describe(Image(data), key, 1000)
+            assert told["records"] == []
+            assert says in told["journal"]["fault"]
+            assert len(as_text(told).splitlines()) < 20, "sectors that say nothing share a line"
+
+
+def test_an_image_that_was_cut_short_is_told_as_far_as_it_goes() -> None:
+    bench = make_bench()
+    data = b"".join(bench.board.flash.image())[: 4096 + 128 * 6 + 50]
+    told = describe(Image(data), bench.identity.derived_key(b"journal"), 1000)
+    assert told["left_out_bytes"] == 128 * 6 + 50
+    assert told["journal"]["newest"] == 31
+    assert "818 bytes at the end are no whole sector" in as_text(told)
+
+
+def test_behind_a_hole_a_record_is_known_by_its_own_mac() -> None:
+    bench = make_bench()
+    for slot, bits in ((5, 1), (8, 1)):
+        bench.board.flash.flip(128 * slot + 120, bits)  # in its own MAC
+    told = report(bench)
+    verdicts = {record["sequence"]: record["mac"] for record in told["records"][:10]}
+    assert verdicts[5] == verdicts[8] == "does not hold"
+    assert verdicts[6] == verdicts[9] == "holds alone"
+    assert verdicts[7] == verdicts[10] == "holds"
+
+
+def test_a_sector_of_the_old_format_says_so() -> None:
+    told = describe(Image(old_image(4), 1024), KEY, 1000)
+    assert told["sectors"][0]["format"] == 1
+    assert {record["mac"] for record in told["records"]} == {"holds"}
+    told = describe(Image(old_image(4, spoilt={2}), 1024), KEY, 1000)
+    assert [record["mac"] for record in told["records"]] == ["holds", "does not hold", "not known", "holds"]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -136,11 +197,12 @@ def write_state(folder: Path) -> Bench:
 
 def test_the_command_describes_an_image(tmp_path: Path) -> None:
     bench = write_state(tmp_path)
+    (tmp_path / "key").write_text(bench.identity.derived_key(b"journal").hex() + "\n")
     image = str(tmp_path / "flash.bin")
     before = sorted(path.name for path in tmp_path.iterdir())
     for words, checked in (
         ((), "CRC"),
-        (("--key", bench.identity.derived_key(b"journal").hex()), "CRC and MAC"),
+        (("--key-file", str(tmp_path / "key")), "CRC and MAC"),
         (("--state", str(tmp_path)), "CRC and MAC"),
     ):
         told = json.loads(run("--describe", image, "--json", *words).stdout)
@@ -164,14 +226,23 @@ def test_the_command_after_a_rotation_still_finds_the_key(tmp_path: Path) -> Non
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     write_state(tmp_path)
     image = str(tmp_path / "flash.bin")
+    (tmp_path / "nought").touch()
     (tmp_path / "short").write_bytes(b"x" * 100)
     (tmp_path / "empty").mkdir()
     for words, code, says in (
         ((), 2, "journal needs --describe"),
-        (("--describe", str(tmp_path / "nothing")), 1, "No such file"),
-        (("--describe", str(tmp_path / "short")), 1, "whole sectors"),
-        (("--describe", image, "--key", "ab"), 1, "32 bytes"),
-        (("--describe", image, "--key", "xyzw"), 1, "hex"),
+        (("--describe", str(tmp_path / "nothing")), 1, "nothing: No such file"),
+        (("--describe", str(tmp_path / "nought")), 1, "0 bytes"),
+        (("--describe", str(tmp_path / "empty")), 1, "empty: Is a directory"),
+        (
+            ("--describe", str(tmp_path / "short")),
+            1,
+            "100 bytes, less than one sector of 4096: read the flash out again",
+        ),
+        (("--describe", image, "--key-file", str(tmp_path / "short")), 1, "64 hex digits"),
+        (("--describe", image, "--key-file", image), 1, "64 hex digits"),
+        (("--describe", image, "--key-file", str(tmp_path / "nothing")), 1, "nothing: No such file"),
+        (("--describe", image, "--key", "ab" * 32), 2, "has no option --key"),
         (("--describe", image, "--state", str(tmp_path / "empty")), 1, "no identity"),
         (("--describe", image, "--taps-a-day", "many"), 2, "is a number"),
         (("--describe", image, "--server", "a:1"), 2, "has no option --server"),

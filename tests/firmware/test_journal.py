@@ -193,17 +193,17 @@ def test_a_sector_is_erased_ahead_once_and_only_when_it_is_free() -> None:
     journal.acknowledge(PER_SECTOR)
     assert journal.erase_ahead()
     assert not journal.erase_ahead()
-    assert (journal.erases, journal.oldest_sequence) == (1, PER_SECTOR + 1)
+    assert (flash.erases, journal.oldest_sequence) == (1, PER_SECTOR + 1)
     add(journal, PER_SECTOR)
-    assert journal.erases == 1, "no tap waits for an erase"
+    assert flash.erases == 1, "no tap waits for an erase"
     assert open_journal(flash).oldest_sequence == PER_SECTOR + 1
 
 
 def test_a_blank_flash_is_not_erased() -> None:
-    journal = open_journal(make_flash())
-    add(journal, 4 * PER_SECTOR)
-    assert journal.erases == 0
-    assert journal.programmed_bytes == 4 * 8 * 128
+    flash = make_flash()
+    add(open_journal(flash), 4 * PER_SECTOR)
+    assert flash.erases == 0
+    assert flash.programmed_bytes == 4 * 8 * 128
 
 
 def test_the_journal_of_another_device_is_refused() -> None:

@@ -124,6 +124,26 @@ def test_the_devices_restart_between_backup_and_restore_changes_nothing() -> Non
     assert bench.service.head == bench.journal.head
 
 
+def test_a_restart_in_the_middle_of_sending_again_skips_nothing_that_is_kept() -> None:
+    for sent_before_restart in (0, 1, 2):
+        bench = Bench()
+        copy = back_up(bench.service)
+        for _ in range(5):
+            tap_and_sync(bench, 6)  # each header remembers a mark that the restored service does not reach
+        restore(bench.service, copy)
+        bench.start()
+        assert bench.journal.acked >= 20, "the hint is too high"
+        bench.tap(1)
+        for _ in range(sent_before_restart):
+            bench.happen()
+        bench.start()
+        bench.tap(1)
+        while bench.journal.acked < 32:
+            assert bench.happen() == sync.IDLE
+        assert sequences(bench.service.records) == list(range(1, 33)), sent_before_restart
+        assert bench.service.head == bench.journal.head
+
+
 def test_what_is_no_longer_kept_is_a_lost_range_and_the_rest_comes() -> None:
     for first_restored in (0, 3, 7, 9):
         bench = Bench(sectors=3)

@@ -4,7 +4,8 @@ Three ways to make an image. Raw: the input is what the cells hold. Edited: the 
 rot and power cuts would, or also as somebody with a programmer and no key; such images reach deeper than chance ever does.
 
 "Nothing false" is measured against the cells: each record that is handed out, but for lost ranges, stands there at its own
-sequence with a MAC over some record or header before it. Behind a hole nobody knows the record before: there only the CRC holds.
+sequence with a MAC over itself and some record or header before it. Behind a hole nobody knows the record before: there half of
+the MAC holds, and in a sector of format 1 only the CRC.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from typing import TYPE_CHECKING
 
 from firmware.journal import Journal, JournalError
 from firmware.slots import (
+    FORMAT,
+    FORMAT_CHAINED_ONLY,
     MAC_BYTES,
     RECORD_SLOTS_MAX,
     SLOT_BYTES,
+    chained_mac_holds,
     decode_header,
     decode_record,
     mac_holds,
     mac_of,
+    record_key,
     record_slots,
     slots_for,
 )
@@ -29,6 +34,7 @@ from protocol.compat import crc32
 from protocol.errors import TapError
 from protocol.tap import KIND_LOST_RANGE, decode_tap, last_sequence
 from tests.firmware.journal_bench import DEVICE, EPOCH, GENESIS, KEY, SECTOR_BYTES, add, make_flash
+from tests.firmware.old_journal import old_image
 from tests.firmware.ram_flash import PowerCut, RamFlash
 from tests.fuzz.target import Target
 
@@ -86,7 +92,8 @@ def _check_journal(flash: WatchedFlash, *, is_forged: bool) -> None:
         assert records == pieces, "a record is not the same at each reading"
         assert following == journal.next_sequence, "sequences follow on"
         assert all(first < second for (first, _), (second, _) in pairwise(told)), "a record is told twice"
-    _require_that_it_goes_on(flash, journal)
+    if not (is_forged and cells.has_old_sectors):
+        _require_that_it_goes_on(flash, journal, is_forged=is_forged)
 
 
 def _read_all(journal: Journal, oldest: int) -> tuple[list[tuple[int, bytes]], int]:
@@ -125,7 +132,7 @@ def _require_true(cells: _Cells, records: list[tuple[int, bytes]]) -> None:
         stands = cells.hold(sequence, record)
         if not stands and not _is_lost_range(sequence, record):
             assert after_hole, "a record without a MAC"
-            assert cells.hold_unauthenticated(sequence, record), "a record that is not there"
+            assert cells.hold_alone(sequence, record), "a record that is not there, or that anybody can have written"
             stands = True
         after_hole = not stands
 
@@ -139,11 +146,16 @@ def _is_lost_range(sequence: int, record: bytes) -> bool:
 
 
 class _Cells:
-    """What stands on a flash, read without the journal's code; where slots were copied about, at any sequence."""
+    """What stands on a flash, read without the journal's code; where slots were copied about, at any sequence.
+
+    Attributes:
+        has_old_sectors: of format 1, where whoever has no key can put a record behind a hole.
+    """
 
     def __init__(self, flash: RamFlash, *, any_sequence: bool) -> None:
         self._any_sequence = any_sequence
         self._sectors = flash.image()
+        self.has_old_sectors = any(sector[:6] == b"JQJ1\x00\x01" for sector in self._sectors)
         slots = [
             sector[start : start + SLOT_BYTES]
             for sector in self._sectors
@@ -153,33 +165,45 @@ class _Cells:
         # Every MAC that a record could be chained to: that of any slot's end, of any header, and the first of all.
         self._macs = {mac_of(slot) for slot in slots} | {header.mac_before for header in headers if header}
         self._macs.add(GENESIS[:MAC_BYTES])
+        self._key = record_key(KEY, EPOCH)
         self._held: dict[tuple[int, bytes], bool] = {}
 
     def hold(self, sequence: int, record: bytes) -> bool:
         """Return whether a record stands there, with a MAC over one that could be before it."""
         if (sequence, record) not in self._held:
             self._held[sequence, record] = any(
-                mac_holds(slots, mac, KEY) for slots in self._places(sequence, record) for mac in self._macs
+                mac_holds(slots, mac, self._key) or (version != FORMAT and chained_mac_holds(slots, mac, KEY))
+                for slots, version in self._places(sequence, record)
+                for mac in self._macs
             )
         return self._held[sequence, record]
 
-    def hold_unauthenticated(self, sequence: int, record: bytes) -> bool:
-        """Return whether a record stands there, with its CRC."""
-        return any(decode_record(slots) is not None for slots in self._places(sequence, record))
+    def hold_alone(self, sequence: int, record: bytes) -> bool:
+        """Return whether a record stands there that can be believed whatever stands before it."""
+        return any(
+            mac_holds(slots, None, self._key) or (version == FORMAT_CHAINED_ONLY and decode_record(slots) is not None)
+            for slots, version in self._places(sequence, record)
+        )
 
-    def _places(self, sequence: int, record: bytes) -> Iterator[bytes]:
+    def _places(self, sequence: int, record: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield the slots of such a record, and the format of their sector, 0 where nobody knows."""
         count = slots_for(len(record))
         for sector in self._sectors:
+            header = decode_header(sector[:SLOT_BYTES], KEY)
+            version = header.version if header is not None else 0
             for start in range(0, SECTOR_BYTES - count * SLOT_BYTES + 1, SLOT_BYTES):
                 size, found = sector[start + 1 : start + 3], sector[start + 3 : start + 8]
                 is_here = size == len(record).to_bytes(2, "big") and sector.startswith(record, start + 8)
                 if is_here and (self._any_sequence or found == sequence.to_bytes(5, "big")):
                     # The first byte says once more what the size says, so it may be mended.
-                    yield bytes((0xE0 | count,)) + sector[start + 1 : start + count * SLOT_BYTES]
+                    yield bytes((0xE0 | count,)) + sector[start + 1 : start + count * SLOT_BYTES], version
 
 
-def _require_that_it_goes_on(flash: WatchedFlash, journal: Journal) -> None:
-    """A record that is taken is there after the next start, at the sequence that was promised."""
+def _require_that_it_goes_on(flash: WatchedFlash, journal: Journal, *, is_forged: bool) -> None:
+    """A record that is taken is there after the next start, at the sequence that was promised.
+
+    Where all headers are gone, or were moved about, records of ours that nobody had reached may come to light behind it.
+    """
     # Unlike any record of the images: MACs must not go on from it to what an older life has left.
     fresh = b"the first record after this start"
     try:
@@ -188,7 +212,7 @@ def _require_that_it_goes_on(flash: WatchedFlash, journal: Journal) -> None:
         return
     again = Journal(flash, KEY, DEVICE, EPOCH)
     again.recover()
-    assert again.next_sequence == sequence + 1
+    assert again.next_sequence > sequence if is_forged else again.next_sequence == sequence + 1
     assert again.records_from(sequence, 1, 1_000_000)[1] == [fresh], "a promised record is gone"
 
 
@@ -197,7 +221,7 @@ def _require_that_it_goes_on(flash: WatchedFlash, journal: Journal) -> None:
 
 @cache
 def real_images() -> tuple[bytes, ...]:
-    """Return journals: new, short, with records of all sizes, gone round the ring, and torn in mid-record."""
+    """Return journals: new, short, with records of all sizes, gone round the ring, torn in mid-record, and of format 1."""
     images = []
     for records, acked, cut in ((0, 0, None), (5, 0, None), (40, 38, None), (90, 86, None), (11, 0, 200), (60, 58, 70)):
         flash = make_flash(_SECTORS)
@@ -211,7 +235,7 @@ def real_images() -> tuple[bytes, ...]:
         except PowerCut:
             flash.cut_after_bytes = None
         images.append(b"".join(flash.image()))
-    return tuple(images)
+    return (*images, old_image(20))
 
 
 def check_rot(data: bytes) -> None:
