@@ -73,7 +73,10 @@ def _encode_container(value: Any, out: bytearray, depth: int) -> None:  # noqa: 
     for key in value:
         if isinstance(key, bool) or not isinstance(key, int):
             raise LocalProtocolError("map keys are integers")
-    for key in sorted(value, key=_key_order):
+    keys = sorted(value)
+    if keys and keys[0] < 0:
+        keys.sort(key=_key_order)
+    for key in keys:
         _encode(key, out, depth)
         _encode(value[key], out, depth)
 
@@ -169,7 +172,10 @@ class _Decoder:
 
     def head(self) -> tuple[int, int]:
         """Read an initial byte and its argument, in the shortest form only."""
-        first = self.take(1)[0]
+        if self.position == len(self.data):
+            raise CborError("ends too early")
+        first = self.data[self.position]
+        self.position += 1
         short = first & 0x1F
         if short < 24:
             return first >> 5, short
@@ -228,12 +234,11 @@ class _Decoder:
         last = -1
         for _ in range(count):
             major, argument = self.head()
-            if major not in {_UNSIGNED, _NEGATIVE}:
+            if major > _NEGATIVE:
                 raise CborError("map keys are integers")
-            key = argument if major == _UNSIGNED else -1 - argument
-            order = _key_order(key)
+            order = argument if major == _UNSIGNED else _UINT64_END + argument
             if order <= last:
                 raise CborError("map keys are sorted, each once")
             last = order
-            result[key] = self.value(depth_left)
+            result[argument if major == _UNSIGNED else -1 - argument] = self.value(depth_left)
         return result

@@ -44,12 +44,23 @@ class NorFlash:
     def writeblocks(self, block: int, buffer: bytes | bytearray | memoryview, offset: int = 0) -> None:
         place = block * self.sector_bytes + offset
         assert offset + len(buffer) <= self.sector_bytes
+        if self.cut_after_bytes is None and not self.stuck:
+            self._program(place, bytes(buffer))
+            return
         for index, byte in enumerate(bytes(buffer)):
             self._spend_power()
             old = self.data[place + index]
             self.reprogrammed += old != 0xFF
             self.data[place + index] = self.stuck.get(place + index, old & byte)
             self.programmed_bytes += 1
+
+    def _program(self, place: int, data: bytes) -> None:
+        """Program at one go what nothing happens to."""
+        old = self.data[place : place + len(data)]
+        self.reprogrammed += len(old) - old.count(0xFF)
+        kept = int.from_bytes(old, "big") & int.from_bytes(data, "big")
+        self.data[place : place + len(data)] = kept.to_bytes(len(data), "big")
+        self.programmed_bytes += len(data)
 
     def ioctl(self, operation: int, argument: int) -> int:
         if operation == _SECTORS:

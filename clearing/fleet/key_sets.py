@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from clearing.access.roles import Caller
@@ -30,6 +30,7 @@ from protocol.keyset import (
     ROLE_LIST,
     ROLE_ROOT,
     ROLE_TICKET,
+    ROLE_TOP_UP,
     KeySet,
     decode_key_set,
     encode_key_set,
@@ -40,15 +41,16 @@ LIFE_S = 365 * 86_400
 OVERLAP_MS = 86_400_000
 # Who was silent for so long is answered by the newest key, and asks for the set that names it.
 SILENT_MS = 180 * 86_400_000
-_DOCUMENT_ROLES = ROLE_LIST | ROLE_FARE_TABLE | ROLE_TICKET
+_DOCUMENT_ROLES = ROLE_LIST | ROLE_FARE_TABLE | ROLE_TICKET | ROLE_TOP_UP
 _GONE = ("revoked", "retired")
+_NEWEST = (
+    select(IssuedKeySet).where(IssuedKeySet.city == bindparam("city")).order_by(IssuedKeySet.number.desc()).limit(1)
+)
 
 
 def newest_key_set(session: Session, city: str) -> IssuedKeySet | None:
     """The key set in force in a city; nothing where the installation has no roots."""
-    return session.scalar(
-        select(IssuedKeySet).where(IssuedKeySet.city == city).order_by(IssuedKeySet.number.desc()).limit(1)
-    )
+    return session.scalar(_NEWEST, {"city": city})
 
 
 def find_key_set(session: Session, number: int, city: str | None) -> IssuedKeySet | None:

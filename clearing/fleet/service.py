@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from clearing.access.models import Approval
@@ -31,6 +31,11 @@ GONE = frozenset({REVOKED, RETIRED})
 # The profile of validators that cannot sign.
 SHARED_SECRET = 3
 _DEVICE_BYTES = 16
+_KEY = (
+    select(ValidatorKey, Validator)
+    .join(Validator, Validator.device_id == ValidatorKey.device_id)
+    .where(ValidatorKey.kid == bindparam("kid"))
+)
 
 
 class UnattributedError(Exception):
@@ -114,11 +119,7 @@ def find_key(session: Session, kid: bytes) -> tuple[ValidatorKey, Validator]:
     Raises:
         UnattributedError: nobody's.
     """
-    found = session.execute(
-        select(ValidatorKey, Validator)
-        .join(Validator, Validator.device_id == ValidatorKey.device_id)
-        .where(ValidatorKey.kid == kid)
-    ).one_or_none()
+    found = session.execute(_KEY, {"kid": kid}).one_or_none()
     if found is None:
         raise UnattributedError(STATUS_KID_UNKNOWN)
     return found[0], found[1]

@@ -15,6 +15,7 @@ from protocol.fields import U32_MAX
 
 MAINTENANCE = "maintenance"
 FIRMWARE_MIN = "firmware_min"
+_SWITCHES = select(ServiceSwitch)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Switches:
 
 
 def read_switches(session: Session) -> Switches:
-    rows = {row.name: row.value for row in session.scalars(select(ServiceSwitch))}
+    rows = {row.name: row.value for row in session.scalars(_SWITCHES)}
     return Switches(bool(rows.get(MAINTENANCE, 0)), rows.get(FIRMWARE_MIN, 0))
 
 

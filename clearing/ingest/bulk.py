@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TAP = cast("Table", TapRow.__table__)
 _COLUMNS = tuple(column.name for column in _TAP.columns)
+_INSERT = insert(_TAP)
 _COPY = f"COPY {_TAP.name} ({', '.join(_COLUMNS)}) FROM STDIN"
 
 
@@ -23,7 +24,7 @@ def insert_taps(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows of `tap`; every row has every column."""
     connection = session.connection()
     if connection.dialect.name != "postgresql":
-        connection.execute(insert(_TAP), rows)
+        connection.execute(_INSERT, rows)
         return
     driver = cast("psycopg.Connection", connection.connection.driver_connection)
     with driver.cursor() as cursor, cursor.copy(_COPY.encode()) as copy:

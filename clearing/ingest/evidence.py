@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from clearing.fleet.models import Validator
@@ -16,17 +16,18 @@ from clearing.ingest.suspicion import Suspicion
 from clearing.network.service import city_of
 from clearing.network.service_day import service_day
 
+_KNOWN = select(RawBatch.id).where(RawBatch.sha256 == bindparam("digest"))
+_KEEP = insert(RawBatch).returning(RawBatch.id)
+
 
 def keep_message(session: Session, validator: Validator, message: bytes, status: int, now_ms: int) -> int:
     """The id of the raw batch; the same bytes are kept once."""
     digest = hashlib.sha256(message).digest()
-    known = session.scalar(select(RawBatch.id).where(RawBatch.sha256 == digest))
+    known = session.scalar(_KNOWN, {"digest": digest})
     if known is not None:
         return known
-    raw = RawBatch(device_id=validator.device_id, received_at_ms=now_ms, sha256=digest, body=message, status=status)
-    session.add(raw)
-    session.flush()
-    return raw.id
+    raw = {"device_id": validator.device_id, "received_at_ms": now_ms, "sha256": digest, "body": message}
+    return session.scalars(_KEEP, raw | {"status": status}).one()
 
 
 def add_exceptions(session: Session, validator: Validator, rows: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -36,6 +36,13 @@ _COLUMNS = (
     TapRow.received_at_ms,
     TapRow.rebased_at_s,
     TapRow.service_day,
+)
+_STORED = (
+    select(*_COLUMNS)
+    .where(TapRow.device_id == bindparam("device"), TapRow.epoch == bindparam("epoch"))
+    .where(TapRow.sequence.between(bindparam("first"), bindparam("last")))
+    .where(TapRow.kind.not_in((UNREADABLE, KIND_LOST_RANGE)))
+    .order_by(TapRow.sequence)
 )
 
 
@@ -82,13 +89,8 @@ def _touches_stored(validator: Validator, stamps: Sequence[Stamp]) -> bool:
 def _stored(session: Session, validator: Validator) -> Sequence[_Row]:
     last = validator.acked_sequence
     first = max(validator.boot_first_sequence or 1, last - RECORDS_LOOKED_BACK + 1)
-    query = (
-        select(*_COLUMNS)
-        .where(TapRow.device_id == validator.device_id, TapRow.epoch == validator.epoch)
-        .where(TapRow.sequence.between(first, last), TapRow.kind.not_in((UNREADABLE, KIND_LOST_RANGE)))
-        .order_by(TapRow.sequence)
-    )
-    return session.execute(query).all()
+    place = {"device": validator.device_id, "epoch": validator.epoch, "first": first, "last": last}
+    return session.execute(_STORED, place).all()
 
 
 def _fresh_stamp(placed: Placed, received_s: int) -> Stamp:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
@@ -11,6 +14,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from protocol.compat import sha256
 from protocol.errors import RemoteProtocolError, UnknownKid
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
+_KEYS_MAX = 256
 _ES256 = ec.ECDSA(Prehashed(SHA256()), deterministic_signing=True)
 
 
@@ -18,21 +25,32 @@ class Aes:
     """AES-128, see `protocol.cmac.Aes`."""
 
     def ecb_encrypt(self, key: bytes, data: bytes) -> bytes:
-        return _run(Cipher(algorithms.AES(key), modes.ECB()).encryptor(), data)  # noqa: S305 - a building block of CMAC and key wrap
+        return _ecb(key, True).update(data)
 
     def ecb_decrypt(self, key: bytes, data: bytes) -> bytes:
-        return _run(Cipher(algorithms.AES(key), modes.ECB()).decryptor(), data)  # noqa: S305 - the same
+        return _ecb(key, False).update(data)
 
     def cbc_encrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
-        return _run(Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor(), data)
+        return _run(Cipher(_aes(key), modes.CBC(iv)).encryptor(), data)
 
     def cbc_decrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
-        return _run(Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor(), data)
+        return _run(Cipher(_aes(key), modes.CBC(iv)).decryptor(), data)
 
 
-def _run(context: object, data: bytes) -> bytes:
-    result: bytes = context.update(data) + context.finalize()  # type: ignore[attr-defined]
-    return result
+@lru_cache(maxsize=_KEYS_MAX)
+def _aes(key: bytes) -> algorithms.AES:
+    return algorithms.AES(key)
+
+
+@lru_cache(maxsize=_KEYS_MAX)
+def _ecb(key: bytes, encrypts: bool) -> CipherContext:
+    """A context of ECB has no memory between blocks, so one serves for all of a key's."""
+    cipher = Cipher(_aes(key), modes.ECB())  # noqa: S305 - a building block of CMAC and key wrap
+    return cipher.encryptor() if encrypts else cipher.decryptor()
+
+
+def _run(context: CipherContext, data: bytes) -> bytes:
+    return context.update(data) + context.finalize()
 
 
 def public_point(private: int) -> tuple[bytes, bytes]:

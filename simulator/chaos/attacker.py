@@ -12,10 +12,13 @@ from clearing.fleet.keys import Es256Signer
 from protocol import cose
 from protocol.ack import STATUS_OK, Ack, encode_ack
 from protocol.batch import Batch, decode_batch, encode_batch, next_head
-from protocol.cose import TYP_ACK, TYP_BATCH, TYP_ENROLLED, sign1
+from protocol.cose import TYP_ACK, TYP_BATCH, TYP_ENROLLED, TYP_KEY_SET, sign1
+from protocol.cose_sign import sign_all
 from protocol.decisions import DECISION_ACCEPTED
 from protocol.errors import ProtocolError
+from protocol.keyset import ROLE_ACK, ROLE_ROOT, KeySet, encode_key_set
 from protocol.tap import CLOCK_SYNCHRONISED, KIND_SINGLE, MEDIUM_CASH, Tap, encode_tap
+from simulator.chaos.keys import derive_roots
 
 if TYPE_CHECKING:
     import random
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 _KEPT = 40
 _BATCHES = b"POST /v1/batches "
+_KEY_SETS = b"GET /v1/key-sets/"
+_LASTS_S = 86_400
 _ANOTHER_CITY = "astana"
 
 
@@ -116,6 +121,10 @@ class Attacker:
 
     def answer_instead(self, name: str, request: bytes) -> bytes | None:
         """Swallow a request and answer it in the service's place, or let it pass."""
+        if request.startswith(_KEY_SETS) and self._faults.strike("forge_key_set"):
+            number = request[len(_KEY_SETS) :].partition(b"?")[0]
+            # A request that was cut off on its way names no number.
+            return self._forge_key_set(int(number)) if number.isdigit() else None
         batch = _batch_in(request) if request.startswith(_BATCHES) else None
         if batch is None:
             return None
@@ -125,6 +134,15 @@ class Attacker:
         if chance := self._faults.strike("forge_answer"):
             return chance.choice(self._forgeries())(batch)
         return None
+
+    def _forge_key_set(self, number: int) -> bytes:
+        """A key set with his own keys, signed by as many roots as it names: all of them his."""
+        roots = derive_roots("attacker")
+        keys = {root.kid: ((root.x, root.y), ROLE_ROOT) for root in roots.signers}
+        keys[self._signer.kid] = (self._signer.x, self._signer.y), ROLE_ACK
+        key_set = KeySet(number, self._world.now_ms // 1000 + _LASTS_S, keys, roots.threshold)
+        signers = roots.signers[: roots.threshold]
+        return _answer(sign_all(encode_key_set(key_set), TYP_KEY_SET, self._city, signers))
 
     def tamper(self, name: str, request: bytes, answer: bytes) -> bytes:
         """Let an answer pass, or put another in its place."""

@@ -62,7 +62,7 @@ class Store:
         files: what is kept, by name.
     """
 
-    def __init__(self, files: dict[str, bytes], before_write: Callable[[], None]) -> None:
+    def __init__(self, files: dict[str, bytes], before_write: Callable[[str], None]) -> None:
         self.files = files
         self._before_write = before_write
 
@@ -70,7 +70,7 @@ class Store:
         return self.files.get(name)
 
     def write(self, name: str, data: bytes) -> None:
-        self._before_write()
+        self._before_write(name)
         self.files[name] = data
 
     def size(self, name: str) -> int | None:
@@ -80,15 +80,15 @@ class Store:
         return self.files[name][offset : offset + count]
 
     def append(self, name: str, data: bytes | bytearray | memoryview) -> None:
-        self._before_write()
+        self._before_write(name)
         self.files[name] = self.files.get(name, b"") + bytes(data)
 
     def rename(self, name: str, new_name: str) -> None:
-        self._before_write()
+        self._before_write(new_name)
         self.files[new_name] = self.files.pop(name)
 
     def remove(self, name: str) -> None:
-        self._before_write()
+        self._before_write(name)
         self.files.pop(name, None)
 
 
@@ -142,6 +142,9 @@ class ChaosBoard:
         self.aes = Aes()
         self.host = HOST
         self.profile = _SOFTWARE_KEY
+        self.neighbours = None
+        self.has_code_screen = False
+        self.languages: list[str] = []
 
     # Time.
 
@@ -189,6 +192,12 @@ class ChaosBoard:
 
     def light(self, colour: str) -> None:
         self._hear("light", colour)
+
+    def show_code(self, text: str) -> None:
+        """It has no screen for codes."""
+
+    def say(self, language: str, text: str) -> None:
+        """It shows no words."""
 
     def beep(self, pattern: str) -> None:
         """Nobody listens to the sound: it says what the light says."""

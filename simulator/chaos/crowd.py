@@ -91,19 +91,20 @@ class Turn:
 
     Attributes:
         attempt: tries so far.
-        debits_before: how often the card had paid when the turn began.
+        commits_before: how often the card had committed something when the turn began.
         is_over: the rider has an answer, or has given up.
     """
 
     holder: CardHolder | None = None
     ticket: PhoneTicket | None = None
     attempt: int = 0
-    debits_before: int = 0
+    commits_before: int = 0
     is_over: bool = False
 
     @property
-    def debits(self) -> int:
-        return 0 if self.holder is None else len(self.holder.card.committed_debits_minor) - self.debits_before
+    def commits(self) -> int:
+        """How often the card has committed a ride in this turn, paid or free."""
+        return 0 if self.holder is None else self.holder.card.counter - self.commits_before
 
 
 class Crowd:
@@ -164,7 +165,7 @@ class Crowd:
     def serve(self, turn: Turn) -> None:
         """Let a rider with a medium begin."""
         if turn.holder is not None:
-            turn.debits_before = len(turn.holder.card.committed_debits_minor)
+            turn.commits_before = turn.holder.card.counter
             turn.holder.is_riding = True
         self._turn = turn
         self._present(turn)
@@ -228,8 +229,8 @@ class Crowd:
             self._end(turn)
 
     def _end(self, turn: Turn) -> None:
-        if turn.debits > 1 and not self._unit.flash.rotten:
-            self._run.report("a rider pays once", [f"{self._unit.name}: {turn.debits} debits in one turn"])
+        if turn.commits > 1 and not self._unit.flash.rotten:
+            self._run.report("a rider pays once", [f"{self._unit.name}: {turn.commits} rides in one turn"])
         turn.is_over = True
         self._run.world.after(_LET_GO_MS, lambda: self._leave(turn))
 

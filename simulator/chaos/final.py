@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -67,7 +67,25 @@ def rides_seen(scene: Scene) -> list[Ride]:
                 excuse = "" if chain.get(sequence) == record else _excuse(scene, unit, sequence)
                 ride = Ride(unit, sequence, tap, excuse)
                 rides.setdefault((ride.key, record), ride)
-    return list(rides.values())
+    return _without_second_uses(scene, list(rides.values()))
+
+
+def _without_second_uses(scene: Scene, rides: list[Ride]) -> list[Ride]:
+    """Of a code that passed on several validators only one ride counts: the others are excused, if the service says so."""
+    with scene.office.database.reading() as session:
+        rows = session.scalars(select(TapException).where(TapException.reason == "code_twice"))
+        listed = {(row.device_id, row.epoch, row.sequence) for row in rows}
+    counting = {_code(ride) for ride in rides if ride.key not in listed and not ride.excuse}
+    return [
+        replace(ride, excuse="code twice")
+        if ride.key in listed and not ride.excuse and ride.tap.kind == KIND_SINGLE and _code(ride) in counting
+        else ride
+        for ride in rides
+    ]
+
+
+def _code(ride: Ride) -> tuple[bytes | None, int | None]:
+    return ride.tap.token, ride.tap.counter
 
 
 def _excuse(scene: Scene, unit: Unit, sequence: int) -> str:

@@ -136,6 +136,19 @@ class FlashWitness:
             is_committed = tap.decision == DECISION_COMMITTED
             self.outcomes[tap.reference] = is_committed or self.outcomes.get(tap.reference, False)
 
+    def slots_left(self) -> int:
+        """How many slots are blank behind everything that was programmed into the sector of the newest record."""
+        if not self.present:
+            return 0
+        sector, size = self.present[max(self.present)][0], self.nor.sector_bytes
+        programmed = self._programmed[sector * size : (sector + 1) * size].rstrip(b"\x00")
+        return (size - len(programmed)) // SLOT_BYTES
+
+    @property
+    def is_sound(self) -> bool:
+        """No cell of it has ever failed."""
+        return not self.has_rotted and not self.nor.stuck
+
     # Decay.
 
     def flip(self, address: int, bit: int) -> None:

@@ -12,7 +12,7 @@ from protocol.errors import TapError
 from protocol.tap import CLOCK_SYNCHRONISED, KIND_INTENT, KIND_LOST_RANGE, decode_tap, last_sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from protocol.ack import Ack
     from protocol.tap import Tap
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # An ack may be ten seconds old when its time is taken.
 _CLOCK_OFF_MS_MAX = 12_000
+_KEPT_S = 86_400
+# Half a sector: with less left, a journal may make room ahead of need.
+_SLOTS_LEFT = 16
+_TRAILER_BYTES = 48
 
 # At every event.
 
@@ -47,6 +51,36 @@ def check_erased_was_stored(unit: Unit, sequences: Iterable[int]) -> list[str]:
         if sequence not in unit.flash.rotten and not unit.was_stored(sequence, unit.flash.records[sequence])
     ]
     return [f"{unit.name}: erases {lost[0]} to {lost[-1]}, which nobody has stored"] if lost else []
+
+
+def check_day_is_kept(unit: Unit, sequences: Sequence[int]) -> list[str]:
+    """What was acknowledged stays for a day while there is room: a service restored from its backup gets it again."""
+    flash, rtc = unit.flash, unit.rtc
+    if not sequences or not flash.is_sound or rtc.jumped or rtc.is_dead or unit.board is None:
+        return []
+    last = flash.taps[sequences[-1]]
+    age_s = unit.board.clock()[0] - last.tapped_at_s
+    if last.clock_quality == CLOCK_SYNCHRONISED and age_s < _KEPT_S and flash.slots_left() > _SLOTS_LEFT:
+        return [
+            f"{unit.name}: erases {sequences[0]} to {sequences[-1]} after {age_s} s, and has {flash.slots_left()} slots"
+        ]
+    return []
+
+
+def check_list(scene: Scene, unit: Unit) -> list[str]:
+    """A list that a validator puts into force is the one that was issued under its number."""
+    data = unit.files.get("deny-list.next", b"")
+    tokens, trailer = data[:-_TRAILER_BYTES], data[-_TRAILER_BYTES:]
+    number = int.from_bytes(trailer[5:9], "big")
+    issued = scene.changes.lists.get(number)
+    return [] if issued in {None, tokens} else [f"{unit.name}: list {number} is not what was issued"]
+
+
+def check_may_leave(scene: Scene, unit: Unit) -> list[str]:
+    """A validator erases itself only when the service has let it go, and has everything."""
+    faults = [] if scene.stored.status_of(unit.device) == "retired" else [f"{unit.name} leaves, and nobody let it go"]
+    newest, mark = max(unit.flash.records, default=0), scene.stored.chain(unit.life).mark
+    return faults if newest <= mark else [*faults, f"{unit.name} leaves with {newest}, stored is {mark}"]
 
 
 def check_nothing_is_forgotten(unit: Unit) -> list[str]:

@@ -25,6 +25,7 @@ _WAY_MS = (20, 400)
 _LATE_MS = (21_000, 90_000)
 _REPEATED_MS = (1, 60_000)
 _MINUTE_MS = 60_000
+_BUNDLE = b"GET /v1/key-bundles/"
 _REQUESTS_A_MINUTE_MAX = 60
 
 
@@ -147,7 +148,9 @@ class Network:
         office.is_overloaded = strike("overloaded") is not None
         answer = office.handle(request)
         office.crash_at = None
-        self._trace(f"{self._name} is answered {'nothing' if answer is None else _digest(answer)}")
+        # A key bundle is wrapped under a random key: of it, only the size is the same twice.
+        told = answer if answer is None or not request.startswith(_BUNDLE) else bytes(len(answer))
+        self._trace(f"{self._name} is answered {'nothing' if told is None else _digest(told)}")
         return answer
 
     def _send_back(self, connection: Connection, answer: bytes) -> None:

@@ -5,11 +5,14 @@ What is durable is read back on a connection of its own, which sees what was com
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from clearing import checkpoint
 from clearing.access.service import LOCAL
@@ -18,6 +21,9 @@ from clearing.database import Database
 from clearing.endpoint import ConflictError
 from clearing.fleet.documents import DENY_LIST, FARE_TABLE, find_document
 from clearing.fleet.enrolment import enrol
+from clearing.fleet.key_bundles import issue_key_bundle
+from clearing.fleet.key_sets import find_key_set
+from clearing.fleet.lists import find_delta, find_part
 from clearing.fleet.service import UnattributedError
 from clearing.ingest.models import TapRow
 from clearing.ingest.receiver import RETRY_WHEN_BUSY_S
@@ -32,14 +38,24 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from clearing.fleet.keys import KeyStore
-    from clearing.ingest.receiver import Receiver
+    from clearing.ingest.receiver import Answer, Receiver
     from simulator.chaos.parts import OfficeParts
     from simulator.world import World
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 _FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
-_DOCUMENTS = {b"/v1/fare-tables/": FARE_TABLE, b"/v1/lists/deny/": DENY_LIST}
+_PLAIN = re.compile(r"/v1/(fare-tables|lists/deny)/([0-9]{1,9})")
+_PART = re.compile(r"/v1/lists/deny/([0-9]{1,9})/([0-9]{1,9})")
+_DELTA = re.compile(r"/v1/lists/deny/([0-9]{1,9})/from/([0-9]{1,9})")
+_KEY_SET = re.compile(r"/v1/key-sets/([0-9]{1,9})\?city=([a-z-]+)")
+_KEY_BUNDLE = re.compile(r"/v1/key-bundles/([0-9a-f]{32})/([0-9]{1,9})")
+
+
+@lru_cache(maxsize=8)
+def _database(path: Path) -> Database:
+    """The database at a path; what its engine has compiled is kept for the next process of the service, and the next schedule."""
+    return Database(f"sqlite:///{path}", lock_timeout_ms=0)
 
 
 class ServerCrash(BaseException):
@@ -82,14 +98,14 @@ class Office:
         self.failures: list[str] = []
         self.on_answer: Callable[[bytes | None], None] = lambda _: None
         self._parts = parts
-        self._backup = database.with_suffix(".backup")
+        self._backup = b""
         self.start()
 
     # Its life.
 
     def start(self) -> None:
         """Start the service's process."""
-        self.database = Database(f"sqlite:///{self.path}", lock_timeout_ms=0)
+        self.database = _database(self.path)
         self.receiver: Receiver = self._parts.receiver(self.database, self.keys, self.clock)
         self.is_down = False
 
@@ -98,11 +114,8 @@ class Office:
 
     def remove(self) -> None:
         """Remove the database."""
-        for path in (self.path, *self._beside(), self._backup):
-            path.unlink(missing_ok=True)
-
-    def _beside(self) -> list[Path]:
-        return [self.path.with_name(self.path.name + ending) for ending in ("-wal", "-shm")]
+        for ending in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
 
     def crash(self) -> None:
         """The process is gone; what was not committed is gone with it."""
@@ -112,18 +125,17 @@ class Office:
 
     def back_up(self) -> None:
         """Copy the database while it is used."""
-        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(self._backup)) as copy:
-            source.backup(copy)
+        with closing(sqlite3.connect(self.path)) as source:
+            self._backup = source.serialize()
 
     def restore(self) -> bool:
         """Replace the database by its last copy; False when there is none."""
-        if not self._backup.exists():
+        if not self._backup:
             return False
         self.restores += 1
         self.stop()
-        for path in (self.path, *self._beside()):
-            path.unlink(missing_ok=True)
-        self.path.write_bytes(self._backup.read_bytes())
+        self.remove()
+        self.path.write_bytes(self._backup)
         self.start()
         return True
 
@@ -178,19 +190,27 @@ class Office:
         if len(words) != 3:
             return _NOT_FOUND
         method, path = words[0], words[1]
-        if method == b"POST" and path == b"/v1/batches":
-            return self._receive(body)
+        takers = {
+            b"/v1/batches": self.receiver.receive,
+            b"/v1/rotations": self.receiver.rotate,
+            b"/v1/retirements": self.receiver.retire,
+        }
+        if method == b"POST" and path in takers:
+            return self._receive(takers[path], body)
         if method == b"POST" and path == b"/v1/enrolments":
             return self._enrol(body)
-        for prefix, kind in _DOCUMENTS.items():
-            if method == b"GET" and path.startswith(prefix) and path[len(prefix) :].isdigit():
-                return self._document(kind, int(path[len(prefix) :]))
-        return _NOT_FOUND
+        if method != b"GET":
+            return _NOT_FOUND
+        try:
+            found = self._find(path.decode("latin-1"))
+        except OperationalError:
+            return _FAILED  # somebody holds the lock
+        return _NOT_FOUND if found is None else _http(signed(found))
 
-    def _receive(self, message: bytes) -> bytes:
+    def _receive(self, take: Callable[[bytes], Answer], message: bytes) -> bytes:
         if self.is_overloaded:
             return _http(hint(STATUS_BUSY, RETRY_WHEN_BUSY_S))
-        answer = self.receiver.receive(message)
+        answer = take(message)
         return _http(signed(answer.body) if answer.is_ack else hint(answer.status, answer.retry_after_s))
 
     def _enrol(self, message: bytes) -> bytes:
@@ -201,10 +221,25 @@ class Office:
             return _http(hint(error.status or STATUS_BAD_COSE))
         return _http(signed(body))
 
-    def _document(self, kind: str, number: int) -> bytes:
+    def _find(self, path: str) -> bytes | None:
+        """The document at a path."""
+        if match := _KEY_BUNDLE.fullmatch(path):
+            with self.database.writing() as session:
+                device = bytes.fromhex(match[1])
+                return issue_key_bundle(session, self.keys, device, int(match[2]), self.clock.now_ms())
         with self.database.reading() as session:
-            document = find_document(session, kind, number)
-        return _NOT_FOUND if document is None else _http(signed(document.body))
+            if match := _KEY_SET.fullmatch(path):
+                issued = find_key_set(session, int(match[1]), match[2])
+                return None if issued is None else issued.body
+            if match := _DELTA.fullmatch(path):
+                return find_delta(session, DENY_LIST, int(match[1]), int(match[2]))
+            if match := _PART.fullmatch(path):
+                return find_part(session, DENY_LIST, int(match[1]), int(match[2]))
+            if match := _PLAIN.fullmatch(path):
+                kind = FARE_TABLE if match[1] == "fare-tables" else DENY_LIST
+                document = find_document(session, kind, int(match[2]))
+                return None if document is None else document.body
+        return None
 
     # Its evenings.
 

@@ -14,6 +14,7 @@ from simulator.chaos.stage import CITY, START_MS
 from simulator.world import World
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
     from pathlib import Path
 
@@ -99,9 +100,12 @@ class _Play:
         scene.world.after(_TICK_MS, self._tick)
         scene.run_until(START_MS + _LONGEST_MS, lambda: scene.turns_are_over)
         late = self._late_bus()
+        leaving = run.faults.strike("retire")
         run.faults.end()
         scene.disarm()
         self._come_home(late)
+        if leaving is not None and not scene.is_cloned and not run.violations:
+            self._retire(late, leaving)
         self._close_days()
         if late is not None:
             late.network.covered = True
@@ -138,11 +142,15 @@ class _Play:
         if chance := strike("tunnel"):
             unit.network.covered = False
             world.after(chance.randrange(*_TUNNEL_MS), lambda: self._leave_tunnel(unit))
-        if not self._scene.is_cloned:
-            if strike("clone"):
-                self._scene.clone(unit)
-            elif strike("re_enrol"):
-                self._scene.re_enrol(unit)
+        if self._scene.is_cloned or unit.task != "run":
+            return
+        # A copy of a validator that has another key meanwhile is no copy any more.
+        if not any(each.has_new_key for each in self._scene.units) and strike("clone"):
+            self._scene.clone(unit)
+        elif strike("re_enrol"):
+            self._scene.re_enrol(unit)
+        elif unit.is_on and (chance := strike("device_key")):
+            self._scene.change_device_key(unit, chance)
 
     def _leave_tunnel(self, unit: Unit) -> None:
         unit.network.covered = True
@@ -157,6 +165,10 @@ class _Play:
             self._scene.restore_database()
         if strike("migrate"):
             office.migrate()
+        if chance := strike("list_change"):
+            self._scene.changes.change_list(chance)
+        if chance := strike("key_rotation"):
+            self._scene.changes.rotate_key(chance)
 
     # The evening.
 
@@ -182,6 +194,13 @@ class _Play:
             crowd.serve(Turn(holder=holder))
         scene.run_for(_HOUR_MS // 20)
         self._drain(homely)
+
+    def _retire(self, late: Unit | None, chance: random.Random) -> None:
+        """One of those that have come home leaves for good."""
+        for unit in self._scene.units:
+            if unit is not late and not unit.is_retired and unit.is_on:
+                self._scene.retire(unit, chance)
+                return
 
     def _drain(self, units: list[Unit]) -> None:
         scene = self._scene

@@ -15,6 +15,7 @@ from protocol.ack import decode_ack
 from protocol.errors import ProtocolError
 from simulator.chaos import invariants
 from simulator.chaos.attacker import Attacker
+from simulator.chaos.changes import Changes
 from simulator.chaos.crowd import Crowd, issue_cards, issue_tickets
 from simulator.chaos.network import Network
 from simulator.chaos.office import Office
@@ -26,6 +27,7 @@ from simulator.chaos.unit import Unit
 from simulator.world import World
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
     from pathlib import Path
 
@@ -36,6 +38,9 @@ _CARDS = 12
 _TICKETS = 30
 _OFF_MS = (300, 40_000)
 _TECHNICIAN_WAITS_MS = 600_000
+_TECHNICIAN_LEAVES_MS = 120_000
+_LEAVES_WITHIN_MS = 7_200_000
+_WAITS_OF_ROTATION = 40
 _OK = b"HTTP/1.1 200 "
 
 
@@ -54,12 +59,14 @@ class Scene:
         self.schedule = schedule
         self.world = World(schedule.seed, START_MS)
         self.run = Run(self.world, schedule, parts or Parts())
-        path = folder / f"{os.getpid()}-{schedule.seed}.db"  # mutants are hunted with one seed in many processes
+        # One schedule after another in each process.
+        path = folder / f"{os.getpid()}.db"
         shutil.copyfile(stage.database, path)
         self.office = Office(self.world, path, stage.key_store(), self.run.parts.office)
         self.stored = Stored(path)
         self.stored.catch_up()  # what was there before the first validator started is nobody's
         self.office.on_answer = self._see_answer
+        self.changes = Changes(self.office, CITY)
         self.attacker = Attacker(self.world, self.office, self.run.faults, stage.stolen, self.office.keys.ack.kid, CITY)
         chance, now_s = self.world.chance("wallets"), START_MS // 1000
         self.holders = issue_cards(chance, _CARDS, CITY_NUMBER, stage.keys, now_s)
@@ -90,6 +97,7 @@ class Scene:
             self._told.add(unit.name) if answer in self._answers_since_restore else None
         )
         unit.on_erase = lambda sequences: self._note_erased(unit, sequences)
+        unit.on_store = lambda name: self._see_store(unit, name)
         unit.was_stored = lambda sequence, record: self._is_stored(unit, sequence, record)
         crowd = Crowd(self.run, unit, self.holders, self.tickets, self._take_turn)
         lose_power = unit.on_power_loss
@@ -158,6 +166,13 @@ class Scene:
         report("no ack for what is not durable", invariants.check_ack_is_durable(self, ack))
         if self.office.restores:
             self._answers_since_restore.add(answer)
+
+    def _see_store(self, unit: Unit, name: str) -> None:
+        """A small file of a validator is about to change."""
+        if name == DENY_LIST:
+            self.run.report("a list is what was issued", invariants.check_list(self, unit))
+        elif name == "retired":
+            self.run.report("nobody leaves before all is said", invariants.check_may_leave(self, unit))
 
     def _is_stored(self, unit: Unit, sequence: int, record: bytes) -> bool:
         if (unit.life, sequence, record) in self.stored.ever:
@@ -236,6 +251,35 @@ class Scene:
         successor = self.add_unit(Unit(self.run, name, unit.device, files, unit.epoch + 1, unit))
         successor.boot()
         self.crowds[-1].begin()
+
+    def change_device_key(self, unit: Unit, chance: random.Random) -> None:
+        """A technician lets a validator change its key; the power may fail meanwhile, and nobody waits for long."""
+        self.run.trace(f"{unit.name} changes its key")
+        unit.switch_off()
+        unit.has_new_key = True
+        unit.boot("rotate")
+        if unit.is_on and chance.random() < 0.5:
+            unit.waits_to_cut = chance.randrange(_WAITS_OF_ROTATION)
+        self.world.after(_TECHNICIAN_LEAVES_MS, lambda: self._leave_to_itself(unit))
+
+    def _leave_to_itself(self, unit: Unit) -> None:
+        """The technician goes: the validator serves again, and goes on with its new key by itself."""
+        if unit.is_on and unit.task == "rotate":
+            unit.switch_off()
+            unit.boot()
+
+    def retire(self, unit: Unit, chance: random.Random) -> None:
+        """A validator leaves for good: it says its last word and erases itself; the power may fail in that, too."""
+        self.run.trace(f"{unit.name} shall leave")
+        unit.switch_off()
+        unit.boot("retire")
+        if chance.random() < 0.5:
+            unit.cut_at_erase = chance.randrange(1, self.schedule.sectors + 1)
+        has_left: Callable[[], bool] = lambda: unit.files.get("retired") is not None  # noqa: E731
+        self.run_until(self.world.now_ms + _LEAVES_WITHIN_MS, has_left)
+        self.run.report("a validator can leave", [] if has_left() else [f"{unit.name} has not left"])
+        unit.is_retired = True
+        unit.switch_off()
 
     def knows_of_restore(self, unit: Unit) -> bool:
         """Whether an answer has reached a validator that the back office gave after it was restored."""

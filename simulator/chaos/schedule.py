@@ -67,6 +67,7 @@ KINDS = {
     "forge_request": Kind("a request is made with another key, or for other eyes", 0.3, (0.02, 0.2)),
     "replay_answer": Kind("the device gets an old answer instead of its own", 0.4, (0.02, 0.2)),
     "forge_answer": Kind("the device gets an answer that the service did not give", 0.4, (0.02, 0.2)),
+    "forge_key_set": Kind("the device gets a key set that other roots have signed", 0.4, (0.3, 0.9), 3),
     # The service.
     "crash": Kind("the service crashes at a named point", 0.5, (0.02, 0.2)),
     "busy": Kind("somebody holds the database's lock", 0.3, (0.02, 0.2)),
@@ -74,9 +75,15 @@ KINDS = {
     "backup": Kind("the database is copied", 0.0, (0.05, 0.3)),
     "restore": Kind("the database is replaced by its last copy", 0.15, (0.02, 0.1), 2),
     "re_enrol": Kind("a technician enrols a validator anew, when it has sent everything", 0.08, (0.05, 0.2), 2),
+    "list_change": Kind("the deny list gets another number, or many", 0.2, (0.05, 0.2), 4),
+    "key_rotation": Kind("the service rotates one of its keys and announces it", 0.2, (0.05, 0.3), 3),
+    "device_key": Kind("a technician lets a validator change its key", 0.15, (0.05, 0.3), 2),
+    "retire": Kind("a validator leaves for good when all is done", 0.25, (1.0, 1.0), 1),
     "migrate": Kind("the schema is migrated while buses drive", 0.06, (0.02, 0.05), 1),
     "late_bus": Kind("a bus comes home after its day was closed", 0.3, (1.0, 1.0), 1),
 }
+
+_NOT_WITH_RESTORE = ("list_change", "key_rotation", "device_key")
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,9 @@ def draw_schedule(
     rates |= {name: KINDS[name].rates[1] for name in needed}
     if "restore" in rates:
         rates["backup"] = 0.2
+        # Numbers and keys that were given out since the backup would be given out again: that is for people to sort out.
+        for name in _NOT_WITH_RESTORE:
+            rates.pop(name, None)
     return Schedule(world.seed, taps, buses, sectors, interval_s, policy, gap_ms, brings_documents, rates, without)
 
 

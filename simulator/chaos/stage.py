@@ -13,7 +13,7 @@ from clearing.access.service import LOCAL
 from clearing.commands import prepare
 from clearing.database import Database
 from clearing.fleet.documents import DENY_LIST, FARE_TABLE, find_document, wanted_versions
-from clearing.fleet.keys import Es256Signer, KeyStore
+from clearing.fleet.keys import Es256Signer
 from clearing.fleet.models import Invitation
 from firmware.enrol import enrol
 from firmware.journal import lost_range
@@ -25,6 +25,7 @@ from protocol.batch import Batch, encode_batch, genesis_head, next_head
 from protocol.cose import TYP_BATCH, sign1
 from protocol.tap import CLOCK_SYNCHRONISED
 from simulator.chaos.board import ChaosBoard, Rtc, Store
+from simulator.chaos.keys import ChaosKeys
 from simulator.chaos.network import Connection
 from simulator.chaos.office import Office
 from simulator.chaos.parts import OfficeParts
@@ -35,11 +36,15 @@ from simulator.world import World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clearing.fleet.keys import KeyStore
+
 CITY = "almaty"
 CITY_NUMBER = 1
 ZONE = "Asia/Almaty"
 # Wednesday 15 May 2024, 08:00 in Almaty.
 START_MS = 1_715_742_000_000
+# The day before: each schedule begins with secret keys of yesterday.
+_ENROLLED_MS = START_MS - 86_400_000
 VEHICLES = ("A-101", "A-104", "A-107")
 _STOLEN_VEHICLE = "A-110"
 _LASTS_MS = 7 * 86_400_000
@@ -75,7 +80,7 @@ class Stage:
     stolen: Stolen
 
     def key_store(self) -> KeyStore:
-        return KeyStore(1, self.keys)
+        return ChaosKeys(self.keys)
 
 
 def prepare_stage(folder: Path) -> Stage:
@@ -83,9 +88,9 @@ def prepare_stage(folder: Path) -> Stage:
     keys = derive_keys(0)
     path = folder / "stage.db"
     database = Database(f"sqlite:///{path}")
-    prepare(database, KeyStore(1, keys), START_MS, [CITY])
+    prepare(database, ChaosKeys(keys), _ENROLLED_MS, [CITY])
     database.close()
-    office = Office(World(0, START_MS), path, KeyStore(1, keys), OfficeParts())
+    office = Office(World(0, _ENROLLED_MS), path, ChaosKeys(keys), OfficeParts())
     stores = {vehicle: enrol_board(office, vehicle, {}, 1) for vehicle in (*VEHICLES, _STOLEN_VEHICLE)}
     for store in stores.values():
         store.update(_documents(office))
@@ -119,7 +124,7 @@ def _claim_losses(office: Office, device: bytes, private: bytes) -> Stolen:
         head_before=before,
         head_after=head,
         nonce=bytes(8),
-        device_time_s=START_MS // 1000,
+        device_time_s=_ENROLLED_MS // 1000,
         clock_quality=CLOCK_SYNCHRONISED,
         firmware=1,
     )
@@ -132,7 +137,7 @@ def enrol_board(office: Office, vehicle: str, files: dict[str, bytes], times: in
     """Let a technician enrol a validator, for the so many-th time, and return its files."""
     world = World(times, office.clock.now_ms())
     dial = lambda: Connection(lambda connection, request: connection.deliver(office.handle(request) or b""))  # noqa: E731
-    store = Store(files, lambda: None)
+    store = Store(files, lambda _: None)
     board = ChaosBoard(world, NorFlash(1), store, Rtc(), world.chance(vehicle), dial, lambda *_: None, lambda _: None)
     loop = Loop(board)
     loop.spawn(enrol(board, loop, invite(office, vehicle, times)))

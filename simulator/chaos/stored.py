@@ -83,6 +83,11 @@ class Stored:
         row = self.connection.execute("SELECT epoch FROM validator WHERE device_id = ?", (device,)).fetchone()
         return int(row[0])
 
+    def status_of(self, device: bytes) -> str:
+        """How the service stands to a validator."""
+        row = self.connection.execute("SELECT status FROM validator WHERE device_id = ?", (device,)).fetchone()
+        return str(row[0])
+
     def is_evidence(self, life: Life, sequence: int, record: bytes) -> bool:
         """Whether a record is kept among the conflicts: another holds its place in the chain."""
         return self.connection.execute(_CONFLICT, (*life, sequence, record)).fetchone() is not None

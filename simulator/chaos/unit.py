@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _TURNS_MAX = 2_000
 _START_BYTES_MAX = 900
+_RUN = "run"
 
 
 class Unit:
@@ -37,12 +38,15 @@ class Unit:
 
     Attributes:
         accepted: fare by sequence of every green light in this epoch.
-        debited: what a card committed, by sequence of the intent.
+        debited: what a card paid in each transaction that it committed, by sequence of the intent; 0 for a ride without a fare.
         free_rides: green lights without a record, when the journal was full.
         power_cuts, boots: how often.
+        cut_at_erase: when it leaves, the power fails after so many erased sectors; None for never.
         waits_to_cut: the power fails after so many more waits; None for never.
         card: what is in the field now.
-        is_retired: it was enrolled anew, and lives on as another unit.
+        is_retired: it was enrolled anew, and lives on as another unit; or it has left for good.
+        task: what it does when it is on: `run`, or for a technician `rotate` or `retire`.
+        has_new_key: a technician has let it change its key.
         on_light, on_power_loss: told what a person beside the validator sees.
     """
 
@@ -85,8 +89,13 @@ class Unit:
         self.was_stored: Callable[[int, bytes], bool] = lambda *_: False
         self._loop: WatchedLoop | None = None
         self._generation = 0
+        self.task = _RUN
+        self.has_new_key = False
+        self.cut_at_erase: int | None = None
+        self.on_store: Callable[[str], None] = lambda _: None
         self._shown: list[str] = []
         self._debits_seen = 0
+        self._commits_seen = 0
 
     @property
     def is_on(self) -> bool:
@@ -98,10 +107,11 @@ class Unit:
 
     # Power.
 
-    def boot(self) -> None:
+    def boot(self, task: str = _RUN) -> None:
         """Switch it on; its power may fail again at once."""
         run = self._run
         self.boots += 1
+        self.task = task
         self.chip = Pn532Chip()
         strike = run.faults.strike("cut_at_start")
         self.nor.cut_after_bytes = strike.randrange(1, _START_BYTES_MAX) if strike else None
@@ -118,7 +128,13 @@ class Unit:
         )
         schedule = run.schedule
         try:
-            self._loop = app.start(self.board, schedule.upload_interval_s, schedule.policy_when_full, self._parts())  # type: ignore[assignment]
+            self._loop = app.start(  # type: ignore[assignment]
+                self.board, schedule.upload_interval_s, schedule.policy_when_full, self._parts(), task
+            )
+        except app.NotEnrolled:
+            run.trace(f"{self.name} is enrolled nowhere")
+            self.board = None
+            return
         except PowerCut:
             self._power_is_gone("in its start")
             return
@@ -162,9 +178,12 @@ class Unit:
         self.waits_to_cut = None
         self._shown = []
 
-    def _before_store_write(self) -> None:
+    def _before_store_write(self, name: str) -> None:
+        if name == "retired" and self.cut_at_erase is not None:
+            self.nor.cut_after_bytes, self.cut_at_erase = self.cut_at_erase, None
         if self._run.faults.strike("cut_at_store"):
             raise PowerCut
+        self.on_store(name)
 
     # Running.
 
@@ -177,6 +196,11 @@ class Unit:
             self._run_until_it_waits(self.board, self._loop)
         except PowerCut:
             self._power_is_gone("at a byte")
+            return
+        except SystemExit:
+            self._run.trace(f"{self.name} has done its task")
+            self.switch_off()
+            self.boot()
             return
         except Exception as error:  # noqa: BLE001 - whatever ends the program is a finding
             self._run.report("the program never ends", [f"{self.name}: {type(error).__name__}: {error}"])
@@ -237,13 +261,15 @@ class Unit:
 
     def _to_chip(self, data: bytes) -> None:
         self.chip.receive_data(data, self._run.world.now_ms)
-        if self.card is not None and len(self.card.committed_debits_minor) > self._debits_seen:
-            self._debits_seen += 1
-            self._see_debit(self.card.committed_debits_minor[-1])
+        if self.card is not None and self.card.counter > self._commits_seen:
+            self._commits_seen = self.card.counter
+            paid = self.card.committed_debits_minor[self._debits_seen :]
+            self._debits_seen += len(paid)
+            self._see_debit(sum(paid))
 
     def hold(self, card: DesfireCard) -> None:
         """Hold a card before the reader."""
-        self.card, self._debits_seen = card, len(card.committed_debits_minor)
+        self.card, self._debits_seen, self._commits_seen = card, len(card.committed_debits_minor), card.counter
         self.chip.present(card, self._run.world.now_ms)
         self.wake()
 
@@ -270,3 +296,5 @@ class Unit:
         self._run.trace(f"{self.name} erases {sequences[0]}-{sequences[-1]}" if sequences else f"{self.name} erases")
         self.on_erase(sequences)
         self._run.report("nothing unacknowledged is erased", invariants.check_erased_was_stored(self, sequences))
+        if self.task != "retire":
+            self._run.report("a day is kept while there is room", invariants.check_day_is_kept(self, sequences))

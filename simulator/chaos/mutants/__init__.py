@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator.chaos.mutants.changing import CHANGING
 from simulator.chaos.mutants.closing import CLOSING
 from simulator.chaos.mutants.journalling import JOURNALLING
 from simulator.chaos.mutants.mutant import Mutant
@@ -15,6 +16,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *SERVING.all,
     *JOURNALLING.all,
     *UPLOADING.all,
+    *CHANGING.all,
     *RECEIVING.all,
     *CLOSING.all,
 )

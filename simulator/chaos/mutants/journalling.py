@@ -173,6 +173,18 @@ def validator_orders_by_clock(parts: Parts) -> None:
     parts.validator.journal = Broken
 
 
+@_mutant(sectors=4, gap_ms=4_000)
+def acknowledged_is_not_kept(parts: Parts) -> None:
+    """What is acknowledged is erased in idle time: a service that was restored from last night's backup never gets it again."""
+
+    class Broken(Journal):
+        def erase_ahead(self, is_kept: Callable[[bytes], bool] | None = None) -> bool:
+            del is_kept
+            return super().erase_ahead()
+
+    parts.validator.journal = Broken
+
+
 @_mutant("re_enrol")
 def epoch_ignored_by_the_validator(parts: Parts) -> None:
     """After a new enrolment the journal goes on with the records of the old one."""

@@ -33,9 +33,9 @@ def debit_before_intent(parts: Parts) -> None:
     """The card is told to commit before anything of it is on flash: after a power cut nobody knows of it."""
 
     class Hasty(Recorder):
-        def intent(self, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        def intent(self, kind: int = KIND_INTENT, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
             self._kept = fields
-            return self._tap(self._journal.next_sequence, KIND_INTENT, fields)
+            return self._tap(self._journal.next_sequence, kind, fields)
 
         def outcome(self, intent: Tap, *result: Any) -> None:  # noqa: ANN401 - how the debit ended
             if intent.sequence == self._journal.next_sequence:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         ("unauthenticated-ack-accepted", "the acknowledged mark is durable"),
         ("unknown-debit-charged-again", "a rider pays once"),
         ("close-counts-twice", "the books are right"),
+        ("erased-before-the-last-word-is-answered", "nobody leaves before all is said"),
+        ("key-set-by-its-own-roots-only", "everything comes home"),
     ],
 )
 def test_a_mutant_is_caught_by_the_invariant_that_it_breaks(
@@ -33,6 +35,6 @@ def test_a_mutant_is_caught_by_the_invariant_that_it_breaks(
 
 
 def test_every_mutant_says_what_it_stands_for() -> None:
-    assert len(MUTANTS) >= 25
+    assert len(MUTANTS) >= 47
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
     assert all(mutant.stands_for for mutant in MUTANTS)
