@@ -6,10 +6,12 @@ What the fixtures promise, `LIBRARY.md` says.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from simulator.fault_proxy import check_rates, proxy_in_thread
 from simulator.library.service import ClearingService, Office
 from simulator.library.street import VirtualNetwork, VirtualStreet
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from simulator.fault_proxy import FaultProxy
     from simulator.library.media import BankCard, Phone, TransportCard
     from simulator.library.street import VirtualBus
 
@@ -88,3 +91,15 @@ def virtual_bus(virtual_street: VirtualStreet) -> VirtualBus:
 def fleet(virtual_street: VirtualStreet) -> list[VirtualBus]:
     """Three buses, of several lines and carriers."""
     return [virtual_street.bus(code) for code in _FLEET]
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[Callable[..., FaultProxy]]:
+    """A function that puts a bad network in real time before a service: `fault_proxy(("127.0.0.1", 8000), seed=1, drop=0.1)`."""
+    with ExitStack() as stack:
+
+        def start(target: tuple[str, int], seed: int = 1, **rates: float) -> FaultProxy:
+            check_rates(rates)
+            return stack.enter_context(proxy_in_thread(target, seed, rates))
+
+        yield start

@@ -127,6 +127,10 @@ class ServiceProcess:
         """Run a `jolaqy` command on the same database and return the JSON it prints."""
         return run_command(self._home, *arguments, database_url=self._database_url)
 
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 

@@ -7,14 +7,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from simulator.fault_proxy import RatesError
 from simulator.library import media
 from simulator.library.service import ClearingService
 from simulator.library.street import Seen, VirtualBus, VirtualNetwork, VirtualStreet, read_display
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from simulator.fault_proxy import FaultProxy
 
 pytest_plugins = ["simulator.pytest_plugin"]
 
@@ -88,6 +92,19 @@ def test_a_fleet_has_one_clock_and_one_network(
     assert sorted(ride["vehicle"] for ride in clearing_service.rides()) == [bus.code for bus in fleet]
 
 
+def test_a_bad_network_in_real_time_stands_before_any_service(
+    clearing_service: ClearingService, fault_proxy: Callable[..., FaultProxy]
+) -> None:
+    target = httpx.URL(clearing_service.url)
+    good, bad = fault_proxy((target.host, target.port)), fault_proxy((target.host, target.port), drop=1)
+    assert httpx.get("http://{}:{}/healthz".format(*good.address), trust_env=False).status_code == 200
+    with pytest.raises(httpx.HTTPError):
+        httpx.get("http://{}:{}/healthz".format(*bad.address), trust_env=False)
+    assert (good.counts["carried"], bad.counts["drop"]) == (1, 1)
+    with pytest.raises(RatesError, match="no fault rain"):
+        fault_proxy((target.host, target.port), rain=1)
+
+
 @pytest.mark.parametrize("validator_runtime", ["micropython"])
 def test_what_runs_the_validator_can_be_chosen(
     virtual_bus: VirtualBus, virtual_card: Callable[..., media.TransportCard], validator_runtime: str
@@ -135,5 +152,5 @@ def test_the_page_names_whatever_can_be_asked(promised: type[Any]) -> None:
 def test_the_page_names_every_fixture() -> None:
     plugin = (TOP / "simulator" / "pytest_plugin.py").read_text()
     fixtures = set(re.findall(r"@pytest\.fixture.*?\ndef (\w+)\(", plugin)) - {"clearing_office"}
-    assert len(fixtures) == 9
+    assert len(fixtures) == 10
     assert [name for name in fixtures if f"| `{name}`" not in _PAGE.read_text()] == []
