@@ -9,15 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol import cbor
+from protocol.cards.card_layout import KEY_DEBIT, key_material
+from protocol.cards.desfire import KeyInMemory
+from protocol.cards.desfire_crypto import diversify
 from protocol.compat import forget, hmac_sha256
 from protocol.cose import ec2_key, ec2_point, key_thumbprint
 from protocol.enrolment import Enrolled, KeyBundle, decode_enrolled, decode_key_bundle
-from protocol.keyset import ROLE_ACK, ROLE_FARE_TABLE, ROLE_LIST, ROLE_TICKET
+from protocol.errors import CardError
+from protocol.keyset import ROLE_ACK, ROLE_FARE_TABLE, ROLE_LIST, ROLE_TICKET, ROLE_TOP_UP
 from protocol.keywrap import unwrap, wrap
 from protocol.p256 import N
 
 if TYPE_CHECKING:
     from firmware.boards.board import Board, Signer, Store, Verifier
+    from protocol.cards.desfire import KeyHolder
+    from protocol.enrolment import EarlierKeys
     from protocol.key_ring import KeySet
 
 _IDENTITY_FILE = "identity"
@@ -25,6 +31,10 @@ _ENROLLED_FILE = "enrolled"
 _BUNDLE_FILE = "keys"
 # What is derived from the device's first key, and stays what it is when that key changes.
 _PURPOSES = (b"journal", b"seal", b"documents")
+
+
+class KeyVersionUnknown(CardError):  # noqa: N818 - a result that the validator tells apart
+    """A card has keys of a generation that is not held here."""
 
 
 class Identity:
@@ -126,7 +136,7 @@ class Membership:
             enrolled = self.enrolled
             points = {self.ack_kid: ec2_point(enrolled.ack_key), self.document_kid: ec2_point(enrolled.document_key)}
         else:
-            points = key_set.points(ROLE_ACK | ROLE_LIST | ROLE_FARE_TABLE | ROLE_TICKET)
+            points = key_set.points(ROLE_ACK | ROLE_LIST | ROLE_FARE_TABLE | ROLE_TICKET | ROLE_TOP_UP)
         self.verifier = self._board.verifier(points)
 
     def bundle_number(self) -> int:
@@ -138,6 +148,33 @@ class Membership:
         if self.key_set is not None:
             return self.key_set.may(kid, role)
         return kid == (self.ack_kid if role == ROLE_ACK else self.document_kid)
+
+    def transit_versions(self) -> tuple[int, int] | None:
+        """Return the two generations of transit keys that are held while a city rolls them over, the newer one first."""
+        earlier = self.bundle.earlier
+        return None if earlier is None else (earlier.newer, earlier.version)
+
+    def transit_key(self, purpose: int, version: int | None, uid: bytes) -> KeyHolder:
+        """Return what proves that we have a card's own key, once: all that a conversation needs, and no key of a city.
+
+        Args:
+            purpose: number of the card's key (`protocol.cards.card_layout.KEY_…`).
+            version: which generation the card has; None where only one is held, and the card need not be asked.
+            uid: the card's.
+
+        Raises:
+            KeyVersionUnknown: keys of that generation are not held.
+            CardError: with such a UID it is no transport card.
+        """
+        bundle: KeyBundle | EarlierKeys = self.bundle
+        earlier = self.bundle.earlier
+        if version is not None and earlier is not None and version != earlier.newer:
+            if version != earlier.version:
+                raise KeyVersionUnknown("the card has keys of another generation")
+            bundle = earlier
+        master = bundle.transit_debit if purpose == KEY_DEBIT else bundle.transit_read
+        aes = self._board.aes
+        return KeyInMemory(aes, diversify(aes, master, key_material(uid)), self._board.random_bytes(16))
 
     def is_valid_at(self, unix_s: int) -> bool:
         """Return whether the service's keys count then; those of an enrolment without a key set always do."""

@@ -27,27 +27,36 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = const(16)
 _REDUCTION = const(0x87)
+_BLOCK_BITS = const(128)
 ZERO_BLOCK = bytes(16)
 
 
-def _double(block: bytes) -> bytes:
-    doubled = bytearray(_BLOCK_BYTES)
-    carry = 0
-    for index in range(_BLOCK_BYTES - 1, -1, -1):
-        byte = block[index] << 1 | carry
-        doubled[index] = byte & 0xFF
-        carry = byte >> 8
-    if carry:
-        doubled[_BLOCK_BYTES - 1] ^= _REDUCTION
-    return bytes(doubled)
+class Cmac:
+    """AES-CMAC under one key: what only depends on the key is computed once."""
+
+    def __init__(self, aes: Aes, key: bytes) -> None:
+        self._aes = aes
+        self._key = key
+        self._whole = _double(int.from_bytes(aes.ecb_encrypt(key, ZERO_BLOCK), "big"))
+        self._padded = _double(self._whole)
+
+    def digest(self, message: bytes, padded_bytes: int = 16) -> bytes:
+        """Return the CMAC of `message`, 16 bytes; one that is shorter than `padded_bytes` is padded to that (AN10922)."""
+        subkey = self._whole
+        if len(message) % _BLOCK_BYTES or len(message) < padded_bytes:
+            subkey = self._padded
+            size = max(padded_bytes, (len(message) // _BLOCK_BYTES + 1) * _BLOCK_BYTES)
+            message = message + b"\x80" + bytes(size - len(message) - 1)
+        last = int.from_bytes(message[-_BLOCK_BYTES:], "big") ^ subkey
+        blocks = message[:-_BLOCK_BYTES] + last.to_bytes(_BLOCK_BYTES, "big")
+        return self._aes.cbc_encrypt(self._key, ZERO_BLOCK, blocks)[-_BLOCK_BYTES:]
+
+
+def _double(value: int) -> int:
+    doubled = value << 1
+    return (doubled ^ _REDUCTION) & ((1 << _BLOCK_BITS) - 1) if doubled >> _BLOCK_BITS else doubled
 
 
 def aes_cmac(aes: Aes, key: bytes, message: bytes, padded_bytes: int = 16) -> bytes:
     """Return the CMAC of `message`, 16 bytes; a message shorter than `padded_bytes` is padded to that (AN10922)."""
-    subkey = _double(aes.ecb_encrypt(key, ZERO_BLOCK))
-    if len(message) % _BLOCK_BYTES or len(message) < padded_bytes:
-        subkey = _double(subkey)
-        size = max(padded_bytes, (len(message) // _BLOCK_BYTES + 1) * _BLOCK_BYTES)
-        message = message + b"\x80" + bytes(size - len(message) - 1)
-    last = bytes([a ^ b for a, b in zip(message[-_BLOCK_BYTES:], subkey)])
-    return aes.cbc_encrypt(key, ZERO_BLOCK, message[:-_BLOCK_BYTES] + last)[-_BLOCK_BYTES:]
+    return Cmac(aes, key).digest(message, padded_bytes)

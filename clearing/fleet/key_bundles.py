@@ -10,14 +10,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from clearing.access.roles import Caller
+from clearing.access.service import record_audit
+from clearing.endpoint import ConflictError
 from clearing.fleet.keys import Aes, KeyStore
 from clearing.fleet.models import IssuedKeyBundle, Validator, ValidatorKey
 from clearing.fleet.sealed import open_sealed
 from protocol.cose import TYP_KEY_BUNDLE, ec2_key, sign1
 from protocol.cose_mac import mac0
-from protocol.enrolment import KeyBundle
+from protocol.enrolment import EarlierKeys, KeyBundle
 from protocol.key_bundle import WrappedBundle, encode_wrapped_bundle
 from protocol.keywrap import wrap
+from protocol.qr.nonce import vehicle_secret
 from protocol.qr.ticket import day_key
 
 DAY_MS = 86_400_000
@@ -32,10 +36,36 @@ def today(now_ms: int) -> int:
     return now_ms // DAY_MS
 
 
-def secret_keys(keys: KeyStore, number: int) -> KeyBundle:
-    """What a validator needs from a day on."""
+def secret_keys(keys: KeyStore, number: int, city: str, vehicle: str) -> KeyBundle:
+    """What a validator in a vehicle needs from a day on."""
     day_keys = {day: day_key(keys.qr_master, day) for day in range(number, number + _QR_DAYS)}
-    return KeyBundle(keys.transit_read_master, keys.transit_debit_master, keys.token_key, day_keys, keys.version)
+    bundle = KeyBundle(keys.transit_read_master, keys.transit_debit_master, keys.token_key, day_keys, keys.version)
+    bundle.vehicle_secret = vehicle_secret(keys.qr_master, city, vehicle)
+    if keys.transit_earlier is not None:
+        version, masters = keys.transit_earlier
+        read, debit = masters["transit_read_master"], masters["transit_debit_master"]
+        bundle.earlier = EarlierKeys(keys.transit_version, version, read, debit)
+    return bundle
+
+
+def roll_over(session: Session, keys: KeyStore, caller: Caller, now_ms: int, *, forget: bool) -> None:
+    """Make a new generation of transit keys, or destroy the one before; the next bundles of all validators say so.
+
+    Raises:
+        ConflictError: one is under way already, or there is none to end.
+    """
+    keys.reload()
+    if forget == (keys.transit_earlier is None):
+        raise ConflictError(
+            "no cards are being brought over" if forget else "cards are being brought over already",
+            "begin it: jolaqy keys roll-over" if forget else "end it first: jolaqy keys roll-over --forget",
+        )
+    if forget:
+        keys.forget_transit_keys()
+    else:
+        keys.roll_transit_keys()
+    detail: dict[str, object] = {"version": keys.transit_version, "forget": forget}
+    record_audit(session, caller.principal_id, now_ms, "key.rotate", "transit", detail)
 
 
 def issue_key_bundle(session: Session, keys: KeyStore, device: bytes, number: int, now_ms: int) -> bytes | None:
@@ -70,7 +100,7 @@ def forget_key_bundles(session: Session, device: bytes) -> None:
 
 def _make(keys: KeyStore, validator: Validator, key: ValidatorKey, number: int) -> bytes:
     bundle = WrappedBundle(validator.device_id, validator.epoch, number, None, bytes(_WRAPPED_BYTES))
-    plain = secret_keys(keys, number).encode()
+    plain = secret_keys(keys, number, validator.city, validator.vehicle).encode()
     if key.sealed is not None:
         shared = open_sealed(keys, validator.device_id, key.sealed)
         bundle.wrapped = wrap(Aes(), bundle.shared_key(shared), plain)

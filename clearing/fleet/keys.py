@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from clearing.fleet.key_file import damaged, read_private, replace, write_once
+from protocol.cards.desfire_issue import following_master
 from protocol.compat import hmac_sha256
 from protocol.cose import ec2_key, key_thumbprint
 
@@ -44,12 +45,21 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "transit_read_master": lambda: secrets.token_bytes(_AES_KEY_BYTES),
     "transit_debit_master": lambda: secrets.token_bytes(_AES_KEY_BYTES),
     "transit_mac_master": lambda: secrets.token_bytes(_AES_KEY_BYTES),
+    "transit_credit_master": lambda: secrets.token_bytes(_AES_KEY_BYTES),
+    "transit_application_master": lambda: secrets.token_bytes(_AES_KEY_BYTES),
+    "transit_card_master": lambda: secrets.token_bytes(_AES_KEY_BYTES),
     "token_key": lambda: secrets.token_bytes(_HMAC_KEY_BYTES),
     "qr_master": lambda: secrets.token_bytes(_HMAC_KEY_BYTES),
     "phone_token_key": lambda: secrets.token_bytes(_HMAC_KEY_BYTES),
     "ack_private": _new_private,
     "document_private": _new_private,
 }
+
+# Keys that an installation's file may lack: it is older than they are, and they follow from what it holds.
+_LATER = ("transit_credit_master", "transit_application_master", "transit_card_master")
+# What a city rolls over; the transaction MAC key of a card stays with it for its life.
+ROLLED = ("transit_application_master", "transit_read_master", "transit_debit_master", "transit_credit_master")
+_TRANSIT_VERSION_MAX = 255
 
 
 class Es256Signer:
@@ -147,7 +157,11 @@ class KeyStore:
         ack, documents: newest signers of acks and of what is sent to buses.
         roots: sign key sets; absent where an installation has none.
         transit_read_master, transit_debit_master: AES-128, from which each card's own keys are derived.
+        transit_credit_master: AES-128; loads money, and leaves the back office for one card and one moment only.
+        transit_application_master, transit_card_master: AES-128; a card desk issues cards with them.
         transit_mac_master: AES-128; checks a card's transaction MAC and never leaves the back office.
+        transit_version: generation of the first four, 1 to 255.
+        transit_earlier: (generation, masters by name) of the one before, while cards with it are about.
         token_key, phone_token_key, qr_master: HMAC keys.
         sealing_key: AES-256; what is secret in the database is encrypted under it.
     """
@@ -164,13 +178,62 @@ class KeyStore:
         self.roots = roots
         self._path = path
         self._take_signers(secret, earlier or {})
-        self.transit_read_master = secret["transit_read_master"]
-        self.transit_debit_master = secret["transit_debit_master"]
         self.transit_mac_master = secret["transit_mac_master"]
+        self.transit_card_master = secret.get("transit_card_master") or self._follows("transit_card_master")
+        self.transit_version = 1
+        self.transit_earlier: tuple[int, dict[str, bytes]] | None = None
+        self._take_transit(secret)
         self.token_key = secret["token_key"]
         self.phone_token_key = secret["phone_token_key"]
         self.qr_master = secret["qr_master"]
         self.sealing_key = hmac_sha256(self.transit_mac_master, b"JOLAQY sealing key")
+
+    def _follows(self, name: str) -> bytes:
+        """A key that an older file lacks; every process that opens the file finds the same."""
+        return following_master(self.transit_mac_master, name)
+
+    def _take_transit(self, secret: Mapping[str, bytes]) -> None:
+        (
+            self.transit_application_master,
+            self.transit_read_master,
+            self.transit_debit_master,
+            self.transit_credit_master,
+        ) = (secret.get(name) or self._follows(name) for name in ROLLED)
+
+    def transit_masters(self) -> dict[str, bytes]:
+        """All masters of transport cards by name, of the newest generation: what a card desk is handed."""
+        names = (*ROLLED, "transit_card_master", "transit_mac_master")
+        return {name: getattr(self, name) for name in names}
+
+    def roll_transit_keys(self) -> None:
+        """Make a new generation of transit keys; cards of the one before are still served, until it is forgotten."""
+        assert self._path is not None, "keys that are in no file cannot be rolled over"
+        stored = read_private(self._path)
+        masters = self.transit_masters()
+        stored["transit_earlier"] = {name: masters[name].hex() for name in ROLLED} | {"version": self.transit_version}
+        stored["transit_version"] = self.transit_version % _TRANSIT_VERSION_MAX + 1
+        stored |= {name: _MAKERS[name]().hex() for name in ROLLED}
+        replace(self._path, stored)
+        self.reload()
+
+    def forget_transit_keys(self) -> None:
+        """Destroy the generation before: no card has it any more."""
+        assert self._path is not None, "keys that are in no file cannot be forgotten"
+        stored = read_private(self._path)
+        stored.pop("transit_earlier", None)
+        replace(self._path, stored)
+        self.reload()
+
+    def take_stored_transit(self, stored: Mapping[str, Any]) -> None:
+        """Take the transit keys as a key file has them, of one generation or two."""
+        self._take_transit({name: bytes.fromhex(stored[name]) for name in ROLLED if name in stored})
+        self.transit_version = int(stored.get("transit_version", 1))
+        earlier = stored.get("transit_earlier")
+        if earlier is None:
+            self.transit_earlier = None
+        else:
+            masters = {name: bytes.fromhex(earlier[name]) for name in ROLLED}
+            self.transit_earlier = (int(earlier["version"]), masters)
 
     def _take_signers(self, secret: Mapping[str, bytes], earlier: Mapping[str, Sequence[bytes]]) -> None:
         self.ack = Es256Signer(secret["ack_private"])
@@ -191,6 +254,7 @@ class KeyStore:
         if self._path is not None:
             stored = read_private(self._path)
             self._take_signers(*_signing_part(self._path, stored))
+            self.take_stored_transit(stored)
 
     def make_roots(self) -> None:
         """Make the roots of an installation that never had any."""
@@ -238,12 +302,14 @@ def open_keys(path: Path) -> KeyStore:
         _make_roots(_roots_path(path))
     stored = read_private(path)
     try:
-        secret = {name: bytes.fromhex(stored[name]) for name in _MAKERS}
+        secret = {name: bytes.fromhex(stored[name]) for name in _MAKERS if name in stored or name not in _LATER}
         _, earlier = _signing_part(path, stored)
-        return KeyStore(int(stored["key_version"]), secret, _open_roots(_roots_path(path)), earlier, path)
+        store = KeyStore(int(stored["key_version"]), secret, _open_roots(_roots_path(path)), earlier, path)
+        store.take_stored_transit(stored)
     except (ValueError, KeyError, TypeError):
         # Not chained: the original error could quote the file.
         raise damaged(path) from None
+    return store
 
 
 def _roots_path(path: Path) -> Path:

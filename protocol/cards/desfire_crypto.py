@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol.cmac import aes_cmac
+from protocol.cmac import Cmac, aes_cmac
 
 if TYPE_CHECKING:
     from protocol.cmac import Aes
@@ -16,10 +16,14 @@ _TRANSACTION_ENC = b"\xa5\x00\x01\x00\x80"
 _DIVERSIFY_AES128 = b"\x01"
 
 
+def shortened(mac: bytes) -> bytes:
+    """Return the 8 bytes of a CMAC that are sent: every second one."""
+    return bytes((mac[1], mac[3], mac[5], mac[7], mac[9], mac[11], mac[13], mac[15]))
+
+
 def short_mac(aes: Aes, key: bytes, message: bytes) -> bytes:
-    """Return the 8-byte MAC of secure messaging: every second byte of the CMAC."""
-    mac = aes_cmac(aes, key, message)
-    return bytes([mac[index] for index in range(1, 16, 2)])
+    """Return the 8-byte MAC of secure messaging."""
+    return shortened(aes_cmac(aes, key, message))
 
 
 def diversify(aes: Aes, master: bytes, material: bytes) -> bytes:
@@ -30,9 +34,10 @@ def diversify(aes: Aes, master: bytes, material: bytes) -> bytes:
 
 def session_keys(aes: Aes, key: bytes, random_a: bytes, random_b: bytes) -> tuple[bytes, bytes]:
     """Return encryption and MAC key of a session from the two random numbers."""
-    mixed = bytes([a ^ b for a, b in zip(random_a[2:8], random_b[:6])])
-    context = random_a[:2] + mixed + random_b[6:] + random_a[8:]
-    return aes_cmac(aes, key, _SESSION_ENC + context), aes_cmac(aes, key, _SESSION_MAC + context)
+    mixed = int.from_bytes(random_a[2:8], "big") ^ int.from_bytes(random_b[:6], "big")
+    context = random_a[:2] + mixed.to_bytes(6, "big") + random_b[6:] + random_a[8:]
+    cmac = Cmac(aes, key)
+    return cmac.digest(_SESSION_ENC + context), cmac.digest(_SESSION_MAC + context)
 
 
 def command_vector(aes: Aes, key: bytes, transaction: bytes, counter: int) -> bytes:
@@ -45,10 +50,14 @@ def response_vector(aes: Aes, key: bytes, transaction: bytes, counter: int) -> b
     return aes.ecb_encrypt(key, b"\x5a\xa5" + transaction + counter.to_bytes(2, "little") + bytes(8))
 
 
-def transaction_mac_keys(aes: Aes, key: bytes, counter_after: int, uid: bytes) -> tuple[bytes, bytes]:
-    """Return MAC and encryption key of a transaction MAC: `counter_after` is the card's counter once it has committed."""
-    context = counter_after.to_bytes(4, "little") + uid
-    return aes_cmac(aes, key, _TRANSACTION_MAC + context), aes_cmac(aes, key, _TRANSACTION_ENC + context)
+def transaction_mac_key(aes: Aes, key: bytes, counter_after: int, uid: bytes) -> bytes:
+    """Return the MAC key of a transaction MAC: `counter_after` is the card's counter once it has committed."""
+    return aes_cmac(aes, key, _TRANSACTION_MAC + counter_after.to_bytes(4, "little") + uid)
+
+
+def reader_id_key(aes: Aes, key: bytes, counter_after: int, uid: bytes) -> bytes:
+    """Return the key that a card enciphers the id of the reader before with, where readers leave one; ours leave an event."""
+    return aes_cmac(aes, key, _TRANSACTION_ENC + counter_after.to_bytes(4, "little") + uid)
 
 
 def pad(data: bytes) -> bytes:

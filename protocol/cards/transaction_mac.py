@@ -1,7 +1,8 @@
-"""What a transport card signs when it commits a ride, and how the back office checks it (data sheet MF2DLHX0 section 10.3.4.2).
+"""What a transport card signs when it commits, and how the back office checks it (data sheet MF2DLHX0 section 10.3).
 
-The card chains the plain form of each command that reads or writes a file of its data, zero padded to whole blocks. Reading the
-transaction MAC file itself is not part of it.
+The card chains the plain form of every command that reads or writes its files, each part zero padded to whole blocks. What was
+only read is dropped again by AbortTransaction before the first write: so the input is what a transaction changed, the amount
+and the event, and whoever knows the tap knows it.
 """
 
 from __future__ import annotations
@@ -9,37 +10,60 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol.cards import card_layout as layout
-from protocol.cards.desfire_crypto import short_mac, transaction_mac_keys
+from protocol.cards.desfire_crypto import short_mac, transaction_mac_key
 from protocol.compat import const
 
 if TYPE_CHECKING:
     from protocol.cmac import Aes
 
 READ_DATA = const(0xAD)
+WRITE_DATA = const(0x8D)
+READ_RECORDS = const(0xAB)
+WRITE_RECORD = const(0x8B)
 GET_VALUE = const(0x6C)
+CREDIT = const(0x0C)
 DEBIT = const(0xDC)
+LIMITED_CREDIT = const(0x1C)
 
 
-def signed_command(ins: int, header: bytes, data: bytes = b"", answer: bytes = b"") -> bytes:
-    """Return one command's part of the transaction MAC input: all of it plain."""
-    return _zero_padded(bytes((ins,)) + header + data) + _zero_padded(answer)
+def signed_command(ins: int, header: bytes, data: bytes = b"") -> bytes:
+    """Return one command's part of the input: `data` is what it reads or writes, in plain.
+
+    The value of a purse stands right behind the number of its file; everything else begins a block of its own.
+    """
+    if ins in {GET_VALUE, CREDIT, DEBIT, LIMITED_CREDIT}:
+        return _zero_padded(bytes((ins,)) + header + data)
+    return _zero_padded(bytes((ins,)) + header) + _zero_padded(data)
 
 
-def ride_input(environment: bytes, balance_before_minor: int, fare_minor: int) -> bytes:
-    """Return the input that a ride makes: environment read, purse read, fare debited."""
-    purse = bytes((layout.FILE_PURSE,))
-    header = layout.read_header(layout.FILE_ENVIRONMENT, layout.ENVIRONMENT_BYTES)
-    return (
-        signed_command(READ_DATA, header, answer=environment)
-        + signed_command(GET_VALUE, purse, answer=balance_before_minor.to_bytes(4, "little"))
-        + signed_command(DEBIT, purse, fare_minor.to_bytes(4, "little"))
-    )
+def event_input(event: bytes) -> bytes:
+    """Return the input that writing an event makes."""
+    return signed_command(WRITE_RECORD, layout.read_header(layout.FILE_EVENTS, layout.EVENT_BYTES), event)
+
+
+def ride_input(event: layout.CardEvent) -> bytes:
+    """Return the input of a ride: what was taken from purse or pass, and the event that says so."""
+    taken = b""
+    if event.kind == layout.EVENT_PURSE and event.amount_minor:
+        taken = value_input(DEBIT, layout.FILE_PURSE, event.amount_minor)
+    elif event.kind == layout.EVENT_TRIP:
+        taken = value_input(DEBIT, layout.FILE_TRIPS + event.slot, 1)
+    return taken + event_input(event.encode())
+
+
+def top_up_input(amount_minor: int, event: bytes) -> bytes:
+    """Return the input of a top-up: what was loaded, and the event that says so."""
+    return value_input(CREDIT, layout.FILE_PURSE, amount_minor) + event_input(event)
+
+
+def value_input(ins: int, file: int, amount: int) -> bytes:
+    """Return the input of a change of a value file."""
+    return signed_command(ins, bytes((file,)), amount.to_bytes(4, "little"))
 
 
 def transaction_mac(aes: Aes, key: bytes, uid: bytes, counter_after: int, signed: bytes) -> bytes:
     """Return the transaction MAC, 8 bytes, that a card with that key has at that counter over that input."""
-    mac_key, _ = transaction_mac_keys(aes, key, counter_after, uid)
-    return short_mac(aes, mac_key, signed)
+    return short_mac(aes, transaction_mac_key(aes, key, counter_after, uid), signed)
 
 
 def _zero_padded(data: bytes) -> bytes:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from clearing.fleet.key_bundles import DAY_MS
-from clearing.fleet.keys import Aes
+from clearing.access.roles import Scope
+from clearing.access.service import issue_token, local_caller
+from clearing.endpoint import ConflictError
+from clearing.fleet.key_bundles import DAY_MS, roll_over, secret_keys
+from clearing.fleet.keys import Aes, open_keys
 from clearing.fleet.models import IssuedKeyBundle
 from protocol.ack import WANTED_KEY_BUNDLE
 from protocol.compat import hmac_sha256
@@ -22,7 +25,12 @@ from protocol.keywrap import unwrap
 from tests.builders import NOW_S, Device, Office, make_verifier
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from httpx import Response
+
+    from clearing.settings import Settings
+    from tests.clearing.command import Command
 
 _TODAY = NOW_S // 86_400
 
@@ -59,6 +67,21 @@ def test_every_day_brings_the_keys_of_three_days(office: Office, device: Device)
         assert (bundle.token_key, bundle.transit_read) == (office.keys.token_key, office.keys.transit_read_master)
         office.clock.at_ms += DAY_MS
     assert office.count(IssuedKeyBundle) == 2, "only yesterday's is kept beside today's"
+
+
+def test_while_cards_go_over_to_new_keys_a_bundle_has_both_generations(tmp_path: Path) -> None:
+    store = open_keys(tmp_path / "keys.json")
+    before = store.transit_masters()
+    assert secret_keys(store, _TODAY, "almaty", "A-101").earlier is None
+    store.roll_transit_keys()
+    bundle = decode_key_bundle(secret_keys(store, _TODAY, "almaty", "A-101").encode())
+    assert bundle.earlier is not None
+    assert (bundle.earlier.newer, bundle.earlier.version) == (2, 1)
+    assert (bundle.earlier.transit_read, bundle.earlier.transit_debit) == (
+        before["transit_read_master"],
+        before["transit_debit_master"],
+    )
+    assert bundle.transit_debit == store.transit_debit_master != before["transit_debit_master"]
 
 
 def test_a_day_has_one_message(office: Office, device: Device) -> None:
@@ -105,3 +128,33 @@ def test_who_enrols_again_gets_one_for_the_new_epoch(office: Office, device: Dev
     after = _fetch(office, device, _TODAY).content
     assert after != before
     assert _TODAY in _open(device, after).qr_day_keys
+
+
+def test_cards_go_over_to_new_keys_when_two_persons_say_so(
+    office: Office, command: Command, settings: Settings
+) -> None:
+    for arguments, version, earlier in (((), 2, 1), (("--forget",), 2, None)):
+        assert command.run("keys", "roll-over", *arguments)[0] == 1
+        number = office.client.get("/v1/approvals").json()["approvals"][-1]["id"]
+        with office.database.writing() as session:
+            token = issue_token(session, f"second {len(arguments)}", "person", [Scope("approver")], NOW_S * 1000)
+        header = {"authorization": f"Bearer {token}"}
+        office.client.post(f"/v1/approvals/{number}/decision", json={"approve": True}, headers=header)
+        answer = command.json("keys", "roll-over", *arguments)
+        assert (answer["version"], answer["earlier"]) == (version, earlier)
+        stored = open_keys(settings.keys_path)
+        assert (stored.transit_version, stored.transit_earlier is None) == (version, earlier is None)
+
+
+def test_a_roll_over_is_begun_once_and_ended_once(office: Office, tmp_path: Path) -> None:
+    store = open_keys(tmp_path / "keys.json")
+    with office.database.writing() as session:
+        caller = local_caller(session)
+        assert caller is not None
+        with pytest.raises(ConflictError, match="no cards"):
+            roll_over(session, store, caller, 1, forget=True)
+        roll_over(session, store, caller, 1, forget=False)
+        with pytest.raises(ConflictError, match="already"):
+            roll_over(session, store, caller, 1, forget=False)
+        roll_over(session, store, caller, 1, forget=True)
+    assert (store.transit_version, store.transit_earlier) == (2, None)

@@ -64,3 +64,41 @@ def test_a_damaged_key_file_is_named_without_showing_a_key(tmp_path: Path, chang
         open_keys(path)
     assert "5ecret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+_TRANSIT = ("transit_application_master", "transit_read_master", "transit_debit_master", "transit_credit_master")
+
+
+def test_a_file_that_is_older_than_a_key_gives_everybody_the_same_one(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    open_keys(path)
+    stored = json.loads(path.read_text())
+    later = ("transit_credit_master", "transit_application_master", "transit_card_master")
+    for name in later:
+        del stored[name]
+    path.write_text(json.dumps(stored))
+    first, second = open_keys(path).transit_masters(), open_keys(path).transit_masters()
+    assert first == second
+    assert len(set(first.values())) == 6
+    assert path.read_text() == json.dumps(stored)
+
+
+def test_transit_keys_are_rolled_over_and_the_generation_before_is_kept_until_it_is_forgotten(tmp_path: Path) -> None:
+    store = open_keys(tmp_path / "keys.json")
+    other = open_keys(tmp_path / "keys.json")
+    before, sealing_key = store.transit_masters(), store.sealing_key
+    assert (store.transit_version, store.transit_earlier) == (1, None)
+    store.roll_transit_keys()
+    other.reload()
+    for each in (store, other, open_keys(tmp_path / "keys.json")):
+        now = each.transit_masters()
+        assert each.transit_version == 2
+        assert each.transit_earlier == (1, {name: before[name] for name in _TRANSIT})
+        assert all(now[name] != before[name] for name in _TRANSIT)
+        assert now["transit_mac_master"] == before["transit_mac_master"], "a card keeps it for its life"
+        assert each.sealing_key == sealing_key
+    store.forget_transit_keys()
+    again = open_keys(tmp_path / "keys.json")
+    assert (again.transit_version, again.transit_earlier) == (2, None)
+    assert again.transit_masters() == store.transit_masters()
+    assert before["transit_debit_master"].hex() not in (tmp_path / "keys.json").read_text()
