@@ -12,6 +12,7 @@ from protocol.compat import const
 from protocol.errors import CardError, LocalProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TypeVar
 
     Bytes = TypeVar("Bytes", bytes, memoryview)
@@ -45,6 +46,17 @@ def parse(data: Bytes) -> list[tuple[int, Bytes]]:
         items.append((tag, data[position : position + size]))
         position += size
     return items
+
+
+def walk(data: Bytes, take: Callable[[int, Bytes], None], depth: int = _DEPTH_MAX) -> None:
+    """Hand each object that holds no others to `take`, in their order, whatever they are nested in."""
+    if depth == 0:
+        raise CardError("data objects are nested too deeply")
+    for tag, value in parse(data):
+        if is_constructed(tag):
+            walk(value, take, depth - 1)
+        else:
+            take(tag, value)
 
 
 def parse_object_list(data: bytes) -> list[tuple[int, int]]:

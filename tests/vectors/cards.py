@@ -15,11 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmware.boards.crypto_cpython import Aes
 from protocol.cards import card_layout as layout
-from protocol.cards import desfire
-from protocol.cards.emv import Terminal, read_bank_card
+from protocol.cards import desfire, desfire_credit
+from protocol.cards.desfire_crypto import diversify
+from protocol.cards.desfire_issue import MASTERS
+from protocol.cards.emv import read_bank_card
+from protocol.cards.emv_oda import OfflineAuthentication, PublicKey
+from protocol.cards.emv_terminal import Terminal
 from protocol.errors import CardError
+from simulator import emv_issuer
 from simulator.desfire_card import DesfireCard
+from simulator.desfire_files import RecordFile
 from simulator.emv_card import MASTERCARD_LIKE, VISA_LIKE, EmvCard
+from tests.simulator.old_card import old_card
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,6 +42,7 @@ _EXPIRES_S = 1_893_456_000
 _BALANCE_MINOR = 150_000
 _FARE_MINOR = 10_000
 _RIDES_BEFORE = 2
+_NOW_S = 1_800_000_000
 
 
 def _key(name: str) -> bytes:
@@ -54,40 +62,84 @@ def _hold(card: VirtualCard, conversation: Generator[bytes, bytes, Result], said
         return result
 
 
+def _opening(uid: bytes, random_a: bytes) -> Generator[bytes, bytes, desfire.TransitCard]:
+    key = diversify(Aes(), _key("transit_debit_master"), layout.key_material(uid))
+    return desfire.open_transit_card(Aes(), desfire.KeyInMemory(Aes(), key, random_a))
+
+
 def _ride(card: DesfireCard, random_a: bytes) -> dict[str, Any]:
-    steps: dict[str, list[list[str]]] = {"select": [], "open": [], "debit": [], "commit": []}
+    steps: dict[str, list[list[str]]] = {"select": [], "open": [], "take": [], "write": [], "commit": []}
     _hold(card, desfire.select_transit_card(), steps["select"])
-    opening = desfire.open_transit_card(Aes(), card.uid, _key("transit_debit_master"), random_a)
-    opened = _hold(card, opening, steps["open"])
-    _hold(card, desfire.debit(opened.session, _FARE_MINOR), steps["debit"])
+    opened = _hold(card, _opening(card.uid, random_a), steps["open"])
+    _hold(card, desfire.take(opened.session, layout.FILE_PURSE, _FARE_MINOR), steps["take"])
+    balance_minor = opened.balance_minor - _FARE_MINOR
+    event = layout.CardEvent(
+        layout.EVENT_PURSE,
+        _NOW_S,
+        b"\x01\x02\x03\x04",
+        _FARE_MINOR,
+        balance_minor,
+        opened.counter + 1,
+        9,
+        12,
+        3,
+        product=1,
+    )
+    _hold(card, desfire.write_event(opened.session, event.encode()), steps["write"])
     counter, mac = _hold(card, desfire.commit(opened.session), steps["commit"])
     assert counter == opened.counter + 1
     return steps | {
         "random_a": random_a.hex(),
         "balance_minor": opened.balance_minor,
         "counter": opened.counter,
+        "event": event.encode().hex(),
         "transaction_mac": mac.hex(),
     }
 
 
-def _open_negative(card: DesfireCard, random_a: bytes) -> list[list[str]]:
-    card.balance_minor = 0xFFFF_FFFF
+def _open_only(card: DesfireCard, random_a: bytes) -> list[list[str]]:
+    card.reset()
     said: list[list[str]] = []
     with suppress(CardError):
         _hold(card, desfire.select_transit_card(), [])
-        _hold(card, desfire.open_transit_card(Aes(), card.uid, _key("transit_debit_master"), random_a), said)
+        _hold(card, _opening(card.uid, random_a), said)
     return said
 
 
+def _top_up(card: DesfireCard, random_a: bytes) -> dict[str, Any]:
+    """Put money onto the card in the middle of a session under the debit key."""
+    card.reset()
+    _hold(card, desfire.select_transit_card(), [])
+    opening: list[list[str]] = []
+    opened = _hold(card, _opening(card.uid, random_a), opening)
+    key = diversify(Aes(), _key("transit_credit_master"), layout.key_material(card.uid))
+    said: list[list[str]] = []
+    holder = desfire.KeyInMemory(Aes(), key, random_a[::-1])
+    _hold(card, desfire_credit.authenticate_again(opened.session, layout.KEY_CREDIT, holder), said)
+    balance_minor = opened.balance_minor + _FARE_MINOR
+    event = layout.CardEvent(
+        layout.EVENT_TOP_UP, _NOW_S, b"\x01\x02\x03\x04", _FARE_MINOR, balance_minor, opened.counter + 1
+    )
+    _, mac = _hold(card, desfire_credit.top_up(opened.session, _FARE_MINOR, event.encode()), said)
+    return {
+        "open": opening,
+        "exchanges": said,
+        "event": event.encode().hex(),
+        "counter": opened.counter,
+        "transaction_mac": mac.hex(),
+    }
+
+
 def transit_ride() -> dict[str, Any]:
-    """Return the third ride of a card, word for word, and the same card opened with a purse below zero."""
-    environment = layout.Environment(_CARD_NUMBER, 1, 2, _EXPIRES_S)
-    masters = {name: _key(name) for name in ("transit_read_master", "transit_debit_master", "transit_mac_master")}
+    """Return the third ride of a card, word for word; a top-up; the card with a purse below zero, and one of layout 1."""
+    passes = [layout.Pass(101, 1, 2_000_000_000), layout.Pass(102, 5, 9, layout.SCOPE_LINE, 12, is_counted=True)]
+    environment = layout.Environment(_CARD_NUMBER, 1, 2, _EXPIRES_S, _EXPIRES_S - 1, passes=passes)
+    masters = {name: _key(name) for name in MASTERS}
     card = DesfireCard.personalise(_UID, environment, _BALANCE_MINOR, masters)
     for number in range(_RIDES_BEFORE):
         _ride(card, bytes([number]) * 16)
     random_a = bytes(range(16))
-    return {
+    vector = {
         "uid": _UID.hex(),
         "card_number": _CARD_NUMBER.hex(),
         "city": environment.city,
@@ -95,24 +147,67 @@ def transit_ride() -> dict[str, Any]:
         "expires_s": environment.expires_s,
         "fare_minor": _FARE_MINOR,
         "debit_master": _key("transit_debit_master").hex(),
+        "credit_master": _key("transit_credit_master").hex(),
         "mac_master": _key("transit_mac_master").hex(),
         **_ride(card, random_a),
-        "open_negative": _open_negative(card, random_a),
+        "top_up": _top_up(card, random_a),
+        "open_old": _open_only(old_card(_UID, environment, _BALANCE_MINOR, masters), random_a),
     }
+    events = card.applications[layout.APPLICATION_ID].files[layout.FILE_EVENTS]
+    assert isinstance(events, RecordFile)
+    events.records[-1] = events.records[-1][:24] + b"\xff\xff\xff\xff" + events.records[-1][28:]
+    return vector | {"open_negative": _open_only(card, random_a)}
+
+
+class _Witness:
+    """Stands for vault and list of authorities: it lets everything through, and believes the test schemes."""
+
+    number = 1
+
+    def tokenise(self, number: bytearray) -> bytes:
+        return bytes(number)
+
+    def seal(self, objects: bytearray) -> bytes:
+        return bytes(objects)
+
+    def find(self, rid: bytes, index: int) -> PublicKey | None:
+        for key in emv_issuer.authorities():
+            if (key.rid, key.index) == (rid, index):
+                return PublicKey(key.modulus, key.exponent, bytes.fromhex(key.expires_yymm))
+        return None
+
+    def is_revoked(self, rid: bytes, index: int, serial: bytes) -> bool:
+        del rid, index, serial
+        return False
 
 
 def bank_cards() -> list[dict[str, Any]]:
-    """Return one conversation with a card of each character."""
+    """Return one conversation with a card of each character, and the key of its scheme's authority."""
     cases = []
     for scheme, application, number in (
-        ("visa", VISA_LIKE, "9999990000000018"),
-        ("mastercard", MASTERCARD_LIKE, "9999990000000000187"),
+        (emv_issuer.VISA_SCHEME, VISA_LIKE, "9999990000000018"),
+        (emv_issuer.MASTERCARD_SCHEME, MASTERCARD_LIKE, "9999990000000000187"),
     ):
         said: list[list[str]] = []
         terminal = Terminal(0, b"\x24\x05\x15", b"\x01\x02\x03\x04")
-        _hold(EmvCard(b"\x08\x01\x02\x03", number, "3012", application), read_bank_card(bytes, terminal), said)
-        padded = number + "F" * (20 - len(number))
-        cases.append({"scheme": scheme, "number": padded, "expires_yymm": "3012", "exchanges": said})
+        witness = _Witness()
+        conversation = read_bank_card(witness, terminal, OfflineAuthentication(witness))
+        read = _hold(EmvCard(b"\x08\x01\x02\x03", number, "3012", application), conversation, said)
+        authority = witness.find(scheme.rid, emv_issuer.CA_INDEX)
+        assert authority is not None
+        cases.append(
+            {
+                "scheme": scheme.name,
+                "number": number + "F" * (20 - len(number)),
+                "expires_yymm": "3012",
+                "rid": scheme.rid.hex(),
+                "index": emv_issuer.CA_INDEX,
+                "modulus": authority.modulus.hex(),
+                "exponent": authority.exponent,
+                "acquirer_objects": read.blob.hex(),
+                "exchanges": said,
+            }
+        )
     return cases
 
 
