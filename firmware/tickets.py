@@ -9,8 +9,8 @@ from firmware.decision import MediumFacts
 from protocol.decisions import (
     DECISION_ACCEPTED,
     DECISION_QR_ALREADY_USED,
+    DECISION_QR_OTHER_CITY,
     DECISION_QR_UNREADABLE,
-    DECISION_UNKNOWN_MEDIUM,
 )
 from protocol.errors import QrError
 from protocol.qr.ticket import check_ticket, read_ticket
@@ -36,13 +36,13 @@ class Tickets:
         now_s, _ = read_clock(self._farebox.board)
         token = medium_token(self._farebox.keys.token_key, LABEL_QR, ticket.ticket_id)
         facts = MediumFacts(MEDIUM_QR_TICKET, ticket.category, token, None, ticket.expires_s)
-        code = check_ticket(ticket, self._farebox.keys.qr_day_keys, now_s)
-        if code == DECISION_ACCEPTED and ticket.city != self._farebox.city:
-            code = DECISION_UNKNOWN_MEDIUM
+        code = DECISION_QR_OTHER_CITY
+        if ticket.city == self._farebox.city:
+            code = check_ticket(ticket, self._farebox.keys.qr_day_keys, now_s)
         if code != DECISION_ACCEPTED:
             self._farebox.refuse(code, facts)
             return
-        paid = self._farebox.recent.paid(token, self._farebox.recorder.place.trip, now_s)
+        paid = self._farebox.paid_before(token)
         # Who has paid and not seen the light is told so; anybody else shows a picture.
         if self._farebox.recent.has_passed(token, ticket.step) if paid is None else paid.seen:
             self._farebox.refuse(DECISION_QR_ALREADY_USED, facts)

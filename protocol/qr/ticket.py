@@ -2,7 +2,7 @@
 
 The text is "JQ1:" and base45 of a CBOR map. The phone holds a key of its own for the ticket; the code is an HMAC under it over
 everything else and the current step of 30 seconds, so a screenshot is worth nothing a minute later. The validator derives the
-ticket's key from the key of the day.
+ticket's key from the key of the day. The service's signature travels along; it is checked by `ticket_signature`, not at a tap.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from protocol import cbor
 from protocol.compat import const, constant_time_equal, hmac_sha256
 from protocol.decisions import DECISION_ACCEPTED, DECISION_EXPIRED, DECISION_QR_STALE, DECISION_QR_WRONG_CODE
-from protocol.errors import CborError, QrError
 from protocol.qr import base45
+from protocol.qr.code_text import read_fields
 
 PREFIX = "JQ1:"
 STEP_S = const(30)
 DAY_S = const(86400)
 TICKET_ID_BYTES = const(8)
 CODE_BYTES = const(8)
-_TEXT_CHARACTERS_MAX = const(250)
+SIGNATURE_BYTES = const(72)
 _VERSION = const(1)
 _STEPS_TOLERATED = const(1)
 _U16_MAX = const(0xFFFF)
@@ -34,12 +34,20 @@ class QrTicket:
         expires_s: unix seconds.
         step: unix seconds / 30 at which the code was made.
         code: 8 bytes.
+        signature: of the service: kid (8), r and s (32 each).
     """
 
-    __slots__ = ("category", "city", "code", "expires_s", "step", "ticket_id")
+    __slots__ = ("category", "city", "code", "expires_s", "signature", "step", "ticket_id")
 
     def __init__(
-        self, ticket_id: bytes, city: int, category: int, expires_s: int, step: int, code: bytes = b""
+        self,
+        ticket_id: bytes,
+        city: int,
+        category: int,
+        expires_s: int,
+        step: int,
+        code: bytes = b"",
+        signature: bytes = b"",
     ) -> None:
         self.ticket_id = ticket_id
         self.city = city
@@ -47,9 +55,19 @@ class QrTicket:
         self.expires_s = expires_s
         self.step = step
         self.code = code
+        self.signature = signature
 
     def fields(self) -> dict[int, int | bytes]:
-        return {0: _VERSION, 1: self.ticket_id, 2: self.city, 3: self.category, 4: self.expires_s, 5: self.step}
+        """Return what the code is over: all but the code."""
+        return {
+            0: _VERSION,
+            1: self.ticket_id,
+            2: self.city,
+            3: self.category,
+            4: self.expires_s,
+            5: self.step,
+            7: self.signature,
+        }
 
 
 def day_key(qr_master: bytes, day: int) -> bytes:
@@ -66,9 +84,11 @@ def _code(key: bytes, ticket: QrTicket) -> bytes:
     return hmac_sha256(key, cbor.encode(ticket.fields()))[:CODE_BYTES]
 
 
-def show_ticket(ticket_id: bytes, city: int, category: int, expires_s: int, key: bytes, now_s: int) -> str:
+def show_ticket(
+    ticket_id: bytes, city: int, category: int, expires_s: int, key: bytes, now_s: int, signature: bytes
+) -> str:
     """Return the text that a phone shows at that moment; `key` is the ticket's own."""
-    ticket = QrTicket(ticket_id, city, category, expires_s, now_s // STEP_S)
+    ticket = QrTicket(ticket_id, city, category, expires_s, now_s // STEP_S, signature=signature)
     fields = ticket.fields()
     fields[6] = _code(key, ticket)
     return PREFIX + base45.encode(cbor.encode(fields))
@@ -80,23 +100,13 @@ def read_ticket(text: str) -> QrTicket:
     Raises:
         QrError: it is none of ours.
     """
-    if len(text) > _TEXT_CHARACTERS_MAX or not text.startswith(PREFIX):
-        raise QrError("not a ticket of ours")
-    try:
-        fields = cbor.decode(base45.decode(text[len(PREFIX) :]), depth_max=1)
-    except CborError as error:
-        raise QrError("not a ticket: " + str(error)) from None
-    if not isinstance(fields, dict) or sorted(fields) != [0, 1, 2, 3, 4, 5, 6]:
-        raise QrError("a ticket has the keys 0 to 6")
-    if not cbor.is_integer(fields[0], _VERSION, _VERSION):
-        raise QrError("not ticket version 1")
-    for key, greatest in ((2, _U16_MAX), (3, _U16_MAX), (4, _U32_MAX), (5, _U32_MAX)):
-        if not cbor.is_integer(fields[key], 0, greatest):
-            raise QrError("key " + str(key) + " is out of range")
-    for key, size in ((1, TICKET_ID_BYTES), (6, CODE_BYTES)):
-        if not isinstance(fields[key], bytes) or len(fields[key]) != size:
-            raise QrError("key " + str(key) + " has " + str(size) + " bytes")
-    return QrTicket(fields[1], fields[2], fields[3], fields[4], fields[5], fields[6])
+    fields = read_fields(
+        text,
+        PREFIX,
+        (0, TICKET_ID_BYTES, 0, 0, 0, 0, CODE_BYTES, SIGNATURE_BYTES),
+        (_VERSION, 0, _U16_MAX, _U16_MAX, _U32_MAX, _U32_MAX, 0, 0),
+    )
+    return QrTicket(fields[1], fields[2], fields[3], fields[4], fields[5], fields[6], fields[7])
 
 
 def check_ticket(ticket: QrTicket, qr_day_keys: dict[int, bytes], now_s: int) -> int:

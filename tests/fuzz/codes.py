@@ -1,4 +1,4 @@
-"""What is shown and typed: QR tickets, base45, invitations."""
+"""What is shown and typed: QR tickets, screen codes, receipts, labels, base45, invitations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from protocol import cbor
 from protocol.decisions import DECISION_ACCEPTED
 from protocol.enrolment import Invitation, parse_invitation, print_invitation
 from protocol.errors import EnrolmentError, QrError
-from protocol.qr import base45
+from protocol.qr import base45, nonce, vehicle_label
 from protocol.qr.ticket import PREFIX, STEP_S, check_ticket, day_key, read_ticket, show_ticket, ticket_key
 from tests.fuzz.oracles import require_same_by_cbor2
 from tests.fuzz.target import Target
@@ -17,6 +17,8 @@ _DAY = _NOW_S // 86_400
 _DAY_KEY = day_key(bytes(32), _DAY)
 _INVITATION_BYTES = 32
 _TICKET_ID = b"ticket 1"
+_DEVICE = bytes(range(16))
+_SECRET = nonce.vehicle_secret(bytes(32), "almaty", "A-101")
 
 
 def check_base45(data: bytes) -> None:
@@ -38,15 +40,57 @@ def check_ticket_text(data: bytes) -> None:
         ticket = read_ticket(text)
     except QrError:
         return
-    fields = ticket.fields()
-    fields[6] = ticket.code
+    fields = dict(sorted((ticket.fields() | {6: ticket.code}).items()))
     assert PREFIX + base45.encode(cbor.encode(fields)) == text
     require_same_by_cbor2(cbor.encode(fields), fields)
     key = ticket_key(_DAY_KEY, ticket.ticket_id)
     is_accepted = check_ticket(ticket, {_DAY: _DAY_KEY}, _NOW_S) == DECISION_ACCEPTED
     assert not is_accepted or text == show_ticket(
-        ticket.ticket_id, ticket.city, ticket.category, ticket.expires_s, key, ticket.step * STEP_S
+        ticket.ticket_id, ticket.city, ticket.category, ticket.expires_s, key, ticket.step * STEP_S, ticket.signature
     )
+
+
+def _text(data: bytes, prefix: str) -> str:
+    """Return a text, or the code that holds these bytes."""
+    return data.decode("latin-1") if data.startswith(prefix.encode()) else prefix + base45.encode(data)
+
+
+def check_screen_text(data: bytes) -> None:
+    """Only a code that the screen shows in that minute is genuine."""
+    text = _text(data, nonce.SCREEN_PREFIX)
+    try:
+        code = nonce.read_screen(text)
+    except QrError:
+        return
+    key = nonce.screen_key(_DAY_KEY, _SECRET, code.device)
+    assert not nonce.is_genuine(code, key) or text == nonce.show_screen(key, code.device, code.city, code.minute)
+
+
+def check_receipt_text(data: bytes) -> None:
+    """Only a receipt as the service makes it lets anybody ride."""
+    text = _text(data, nonce.RECEIPT_PREFIX)
+    try:
+        receipt = nonce.read_receipt(text)
+    except QrError:
+        return
+    fields = receipt.fields()
+    fields[7] = receipt.code
+    assert nonce.RECEIPT_PREFIX + base45.encode(cbor.encode(fields)) == text
+    key = nonce.screen_key(_DAY_KEY, _SECRET, _DEVICE)
+    decision = nonce.check_receipt(receipt, _DEVICE, 1, {_DAY: key}, _NOW_S)
+    assert decision != DECISION_ACCEPTED or text == nonce.show_receipt(receipt, key)
+
+
+def check_label_text(data: bytes) -> None:
+    """What is read is written back the same, and only the service's own check is believed."""
+    text = data.decode("latin-1")
+    try:
+        label = vehicle_label.read_label(text)
+    except QrError:
+        return
+    assert vehicle_label.show_label(label.city, label.vehicle, label.check) == text.upper()
+    check = vehicle_label.label_check(bytes(32), label.city, label.vehicle)
+    assert vehicle_label.is_printed(label, bytes(32)) == (label.check == check)
 
 
 def check_invitation(data: bytes) -> None:
@@ -70,8 +114,29 @@ def check_invitation(data: bytes) -> None:
 
 def _ticket_seeds() -> list[bytes]:
     key = ticket_key(_DAY_KEY, _TICKET_ID)
-    shown = [show_ticket(_TICKET_ID, 1, 1, _NOW_S + 100, key, _NOW_S + age_s) for age_s in (0, -60, 90_000)]
+    shown = [
+        show_ticket(_TICKET_ID, 1, 1, _NOW_S + 100, key, _NOW_S + age_s, bytes(range(72))) for age_s in (0, -60, 90_000)
+    ]
     return [text.encode() for text in shown] + [base45.decode(text[len(PREFIX) :]) for text in shown]
+
+
+def _screen_seeds() -> list[bytes]:
+    key = nonce.screen_key(_DAY_KEY, _SECRET, _DEVICE)
+    text = nonce.show_screen(key, _DEVICE, 1, _NOW_S // 60)
+    return [text.encode(), base45.decode(text[4:])]
+
+
+def _receipt_seeds() -> list[bytes]:
+    key = nonce.screen_key(_DAY_KEY, _SECRET, _DEVICE)
+    receipts = [nonce.Receipt(_DEVICE, 1, _NOW_S // 60 - age, b"payment1", 10_000, 1) for age in (0, 3, 4)]
+    shown = [nonce.show_receipt(receipt, key) for receipt in receipts]
+    return [text.encode() for text in shown] + [base45.decode(text[4:]) for text in shown]
+
+
+def _label_seeds() -> list[bytes]:
+    check = vehicle_label.label_check(bytes(32), "almaty", "A-101")
+    text = vehicle_label.show_label("almaty", "A-101", check)
+    return [text.encode(), text.lower().encode(), b"JOLAQY://A/B/C"]
 
 
 def _invitation_seeds() -> list[bytes]:
@@ -82,5 +147,8 @@ def _invitation_seeds() -> list[bytes]:
 TARGETS = (
     Target("base45", check_base45, lambda: [*_ticket_seeds(), b"QED8WEX0", b"BB8", b"AB"], 256),
     Target("qr-ticket", check_ticket_text, _ticket_seeds, 256, is_cbor=True),
+    Target("qr-screen", check_screen_text, _screen_seeds, 256, is_cbor=True),
+    Target("qr-receipt", check_receipt_text, _receipt_seeds, 256, is_cbor=True),
+    Target("label", check_label_text, _label_seeds, 128),
     Target("invitation", check_invitation, _invitation_seeds, 128),
 )
