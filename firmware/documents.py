@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from firmware.back_off import back_off_ms
 from firmware.links.http import HttpError, fetch
 from firmware.outbox import TIMEOUT_MS
-from protocol.ack import WANTED_FARE_TABLE, WANTED_KEY_BUNDLE, WANTED_KEY_SET
+from protocol.ack import (
+    WANTED_CA_KEYS,
+    WANTED_FARE_TABLE,
+    WANTED_KEY_BUNDLE,
+    WANTED_KEY_SET,
+    WANTED_NEXT_FARE_TABLE,
+)
 from protocol.compat import forget
 from protocol.errors import ProtocolError, RemoteProtocolError
 
@@ -26,10 +32,14 @@ if TYPE_CHECKING:
     from firmware.rules import Rules
 
 _NEEDED_SELDOM = (
+    "firmware.authority_building",
     "firmware.key_sets",
     "firmware.list_building",
+    "firmware.list_changing",
     "firmware.list_fetching",
+    "firmware.list_messages",
     "firmware.renewal",
+    "protocol.card_authorities",
     "protocol.cose_sign",
     "protocol.key_bundle",
     "protocol.keyset",
@@ -79,12 +89,14 @@ class Documents:
         self._due_ms = self._loop.now_ms() + (back_off_ms(self._board, self._failures) if failed else 0)
 
     async def _fetch_one(self, kind: int, number: int) -> bool:
-        if kind == WANTED_FARE_TABLE:
+        if kind in {WANTED_FARE_TABLE, WANTED_NEXT_FARE_TABLE}:
             return await self._has_taken("/v1/fare-tables/" + str(number), self._rules.accept_fare_table)
+        if kind == WANTED_CA_KEYS:
+            return await self._has_taken("/v1/card-authorities/" + str(number), self._rules.accept_card_authorities)
         try:
-            await self._rules.fetch_deny_list(number)
+            await self._rules.fetch_list(kind, number)
         except (HttpError, ProtocolError) as error:
-            self._board.log("deny list " + str(number) + ": " + str(error))
+            self._board.log("list " + str(number) + ": " + str(error))
             return False
         return True
 

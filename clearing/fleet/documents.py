@@ -10,14 +10,22 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from clearing.fleet.keys import KeyStore
 from clearing.fleet.models import DocumentPart, SignedDocument
-from clearing.network.service import TariffPeriod, city_of, tariff_periods
+from clearing.network.ride_rules import fare_rules
+from clearing.network.service import TariffPeriod, city_of, rules_of, tariff_periods
 from clearing.network.service_day import day_end_s, day_start_s, service_day
-from protocol.ack import WANTED_ALLOW_LIST, WANTED_DENY_LIST, WANTED_FARE_TABLE
+from protocol.ack import (
+    WANTED_ALLOW_LIST,
+    WANTED_CA_KEYS,
+    WANTED_DENY_LIST,
+    WANTED_FARE_TABLE,
+    WANTED_NEXT_FARE_TABLE,
+    WANTED_TOP_UPS,
+)
 from protocol.cose import TYP_FARE_TABLE, parse, sign1
 from protocol.fare_table import FareTable, encode_fare_table
 from protocol.tap import (
@@ -32,6 +40,8 @@ from protocol.tap import (
 FARE_TABLE = "fare-table"
 DENY_LIST = "deny-list"
 ALLOW_LIST = "allow-list"
+TOP_UP_LIST = "top-up-list"
+CARD_AUTHORITIES = "card-authorities"
 WIRE_MEDIA = {
     "transport_card": MEDIUM_TRANSPORT_CARD,
     "bank_card": MEDIUM_BANK_CARD,
@@ -42,7 +52,15 @@ WIRE_MEDIA = {
 }
 # A tariff without an end is signed for so long; it is signed anew when it changes.
 _OPEN_END_S = 10 * 365 * 86_400
-_WANTED = ((WANTED_FARE_TABLE, FARE_TABLE), (WANTED_DENY_LIST, DENY_LIST), (WANTED_ALLOW_LIST, ALLOW_LIST))
+# A new tariff is sent to the buses so long before its first day.
+_ANNOUNCED_S = 30 * 86_400
+_WANTED = (
+    (WANTED_FARE_TABLE, FARE_TABLE),
+    (WANTED_DENY_LIST, DENY_LIST),
+    (WANTED_ALLOW_LIST, ALLOW_LIST),
+    (WANTED_TOP_UPS, TOP_UP_LIST),
+    (WANTED_CA_KEYS, CARD_AUTHORITIES),
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class Content:
     """What a document shall say.
 
     Attributes:
-        kind: `FARE_TABLE`, `DENY_LIST` or `ALLOW_LIST`.
+        kind: `FARE_TABLE`, `DENY_LIST`, `ALLOW_LIST`, `TOP_UP_LIST` or `CARD_AUTHORITIES`.
         typ: the kind of message.
         identity: what makes it the same document again.
         encode: the payloads for a number; several when it comes in parts.
@@ -70,7 +88,9 @@ def newest_document(session: Session, kind: str, city: str, valid_from_s: int) -
     return session.scalar(_newest(kind, city, valid_from_s))
 
 
-def _newest(kind: str, city: str, valid_from_s: int) -> Select[SignedDocument]:
+def _newest(
+    kind: str, city: str | BindParameter[str], valid_from_s: int | BindParameter[int]
+) -> Select[SignedDocument]:
     return (
         select(SignedDocument)
         .where(SignedDocument.city == city, SignedDocument.kind == kind)
@@ -80,15 +100,18 @@ def _newest(kind: str, city: str, valid_from_s: int) -> Select[SignedDocument]:
     )
 
 
-def issue(session: Session, keys: KeyStore, content: Content, now_ms: int) -> tuple[SignedDocument, bool]:
+def issue(
+    session: Session, keys: KeyStore, content: Content, now_ms: int, above: int = 0
+) -> tuple[SignedDocument, bool]:
     """Sign a document unless the newest of its kind and city says the same, by the same key and for long enough.
 
-    Returns the document, and whether it is a new one.
+    Its number is above `above`. Returns the document, and whether it is a new one.
     """
     keys.reload()
     content_sha256 = hashlib.sha256(content.identity).hexdigest()
     newest = newest_document(session, content.kind, content.city, content.valid_from_s)
-    if newest is not None and newest.content_sha256 == content_sha256 and parse(newest.body).kid == keys.documents.kid:
+    says_the_same = newest is not None and newest.content_sha256 == content_sha256 and newest.number > above
+    if newest is not None and says_the_same and parse(newest.body).kid == keys.documents.kid:
         lasts_s, left_s = newest.expires_s - newest.valid_from_s, newest.expires_s - now_ms // 1000
         if left_s >= lasts_s // 2 or newest.expires_s >= content.expires_s:
             return newest, False
@@ -114,27 +137,30 @@ def issue(session: Session, keys: KeyStore, content: Content, now_ms: int) -> tu
 
 
 def issue_fare_tables(session: Session, keys: KeyStore, city: str, now_ms: int) -> list[int]:
-    """Sign the fare table of every dated tariff that has not ended; returns their numbers."""
+    """Sign the fare table of every dated tariff that has not ended; returns their numbers, which grow with their dates."""
     zone = city_of(session, city).zone
     today = service_day(zone, now_ms // 1000)
-    return [
-        _issue_fare_table(session, keys, city, zone, period, now_ms)
-        for period in tariff_periods(session, city)
-        if period.valid_until is None or period.valid_until >= today
-    ]
+    numbers = [0]
+    for period in tariff_periods(session, city):
+        if period.valid_until is None or period.valid_until >= today:
+            numbers.append(_issue_fare_table(session, keys, city, zone, period, now_ms, numbers[-1]))
+    return numbers[1:]
 
 
-def _issue_fare_table(session: Session, keys: KeyStore, city: str, zone: str, period: TariffPeriod, now_ms: int) -> int:
+def _issue_fare_table(
+    session: Session, keys: KeyStore, city: str, zone: str, period: TariffPeriod, now_ms: int, above: int
+) -> int:
     valid_from_s = day_start_s(zone, period.valid_from)
     ends_s = day_end_s(zone, period.valid_until) if period.valid_until else valid_from_s + _OPEN_END_S
     fares = {WIRE_MEDIA[medium]: prices for medium, prices in period.fares_minor.items() if medium in WIRE_MEDIA}
-    number_of_city = city_of(session, city).number
+    its_city = city_of(session, city)
+    rules = fare_rules(rules_of(its_city), zone, max(valid_from_s, now_ms // 1000), WIRE_MEDIA)
 
     def encode(number: int) -> list[bytes]:
-        return [encode_fare_table(FareTable(number, valid_from_s, ends_s, number_of_city, fares))]
+        return [encode_fare_table(FareTable(number, valid_from_s, ends_s, its_city.number, fares, rules))]
 
     content = Content(FARE_TABLE, TYP_FARE_TABLE, city, valid_from_s, ends_s, encode(0)[0], encode)
-    return issue(session, keys, content, now_ms)[0].number
+    return issue(session, keys, content, now_ms, above)[0].number
 
 
 def find_document(session: Session, kind: str, number: int) -> SignedDocument | None:
@@ -144,9 +170,25 @@ def find_document(session: Session, kind: str, number: int) -> SignedDocument | 
 
 def wanted_versions(session: Session, city: str, now_s: int) -> dict[int, int]:
     """The numbers of the documents that validators of a city should have now, by `WANTED_…`."""
-    wanted = {}
-    for key, kind in _WANTED:
-        number = session.scalar(_newest(kind, city, now_s).with_only_columns(SignedDocument.number))
-        if number is not None:
-            wanted[key] = number
-    return wanted
+    moments = {"city": city, "now_s": now_s, "soon_s": now_s + _ANNOUNCED_S}
+    numbers = session.execute(_NUMBERS, moments).one()
+    return {key: number for key, number in zip(_KEYS, numbers, strict=True) if number is not None}
+
+
+# The fare table that comes into force next, soon.
+_NEXT_FARE_TABLE = (
+    select(SignedDocument.number)
+    .where(SignedDocument.city == bindparam("city"), SignedDocument.kind == FARE_TABLE)
+    .where(SignedDocument.valid_from_s > bindparam("now_s"), SignedDocument.valid_from_s <= bindparam("soon_s"))
+    .order_by(SignedDocument.valid_from_s, SignedDocument.number.desc())
+    .limit(1)
+)
+# One statement, made once: every ack asks it.
+_KEYS = (*(key for key, _ in _WANTED), WANTED_NEXT_FARE_TABLE)
+_NUMBERS = select(
+    *(
+        _newest(kind, bindparam("city"), bindparam("now_s")).with_only_columns(SignedDocument.number).scalar_subquery()
+        for _, kind in _WANTED
+    ),
+    _NEXT_FARE_TABLE.scalar_subquery(),
+)

@@ -19,6 +19,7 @@ class City(Base):
         code: such as `almaty`; it is the audience of every signature as well.
         number: the city's number on the wire, 16 bits.
         zone: name of its time zone; service days come from it.
+        rules_json: rules of the ride, as the package writes them (`clearing.network.ride_rules`).
         package_sha256: hexadecimal SHA-256 of the package it was loaded from.
     """
 
@@ -29,6 +30,7 @@ class City(Base):
     names_json: Mapped[str]
     zone: Mapped[str]
     currency: Mapped[str]
+    rules_json: Mapped[str] = mapped_column(default="{}", server_default="{}")
     package_sha256: Mapped[str]
 
 

@@ -1,7 +1,7 @@
 """City packages: a folder of declarative files describes a city, so that no city is code. Nothing is changed here.
 
-`city.toml` names it, `network.toml` lists carriers, routes and vehicles, `tariffs.toml` the dated prices. A package
-with a fault is refused as a whole, and every fault is named at once.
+`city.toml` names it, `network.toml` lists carriers, routes and vehicles, `tariffs.toml` the dated prices and the rules of the
+ride. A package with a fault is refused as a whole, and every fault is named at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from clearing.network.ride_rules import RideRules, read_rules
 
 FILES = ("city.toml", "network.toml", "tariffs.toml")
 ADULT = 1
@@ -46,6 +48,7 @@ class CityPackage:
         carriers: names by carrier code.
         routes: (carrier, names) by route number.
         vehicles: route number by vehicle code.
+        rules_table: the rules of the ride as they are written, and `rules` as they are read.
         sha256: over the files, hexadecimal.
     """
 
@@ -58,6 +61,8 @@ class CityPackage:
     routes: dict[int, tuple[str, dict[str, str]]]
     vehicles: dict[str, int]
     prices: tuple[Price, ...]
+    rules_table: dict[str, Any]
+    rules: RideRules
     sha256: str
 
 
@@ -95,6 +100,8 @@ def read_package(folder: Path) -> CityPackage:
             routes={route["number"]: (route["carrier"], route["names"]) for route in network["route"]},
             vehicles={code: group["line"] for group in network["vehicle"] for code in group["codes"]},
             prices=tuple(price for tariff in tariffs["tariff"] for price in _prices(tariff)),
+            rules_table=tariffs.get("rules", {}),
+            rules=read_rules(tariffs.get("rules", {})),
             sha256=hashlib.sha256(b"".join(len(c).to_bytes(8, "big") + c for c in contents)).hexdigest(),
         )
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -140,6 +147,10 @@ def check_package(package: CityPackage) -> list[str]:
             price.valid_from
         ):
             faults.append(f"tariff {price.valid_from}: ends before it begins")
+    taken = {price.medium for price in package.prices}
+    faults += [
+        f"rules: allow_listed {name}: no tariff takes it" for name in package.rules.allow_listed if name not in taken
+    ]
     return faults + _overlaps(package.prices)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from clearing.endpoint import NotFoundError
 from clearing.network.models import Carrier, City, Route, Tariff, Vehicle
 from clearing.network.package import CityPackage
+from clearing.network.ride_rules import RideRules, read_rules
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def load_package(session: Session, package: CityPackage) -> bool:
             names_json=_names(package.names),
             zone=package.zone,
             currency=package.currency,
+            rules_json=json.dumps(package.rules_table, default=str, sort_keys=True),
             package_sha256=package.sha256,
         )
     )
@@ -93,6 +95,11 @@ def lock_city(session: Session, code: str) -> City:
     # Rows that only refer to the city are not kept waiting (FOR NO KEY UPDATE); SQLite has one writer anyway.
     session.get(City, code, with_for_update={"key_share": True})
     return city_of(session, code)
+
+
+def rules_of(city: City) -> RideRules:
+    """A city's rules of the ride."""
+    return read_rules(json.loads(city.rules_json))
 
 
 def list_cities(session: Session) -> list[City]:

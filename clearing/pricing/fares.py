@@ -1,8 +1,8 @@
 """What a ride costs: the dated tariff by medium and category, held against what the bus charged. Pure.
 
-The rider has the benefit: charged less on the bus (an older fare table) stays so; charged more is corrected by a refund. An
-amount that no fare can have (a damaged or stolen validator) is not believed: the tariff counts, and so no such record can
-bring a day's sums out of range.
+The rider has the benefit: charged less on the bus (by a rule of the city, or an older fare table) stays so; charged more is
+corrected by a refund. An amount that no fare can have (a damaged or stolen validator) is not believed: the tariff counts, and
+so no such record can bring a day's sums out of range.
 """
 
 from __future__ import annotations
@@ -11,6 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clearing.network.package import ADULT, CASH, is_fare
+from protocol.tap import (
+    PRODUCT_FAULT,
+    PRODUCT_FREE_DAY,
+    PRODUCT_PASSES,
+    PRODUCT_QUOTA,
+    PRODUCT_SINGLE,
+    PRODUCT_TRANSFER,
+)
+
+_REASONS = {
+    PRODUCT_TRANSFER: "transfer",
+    PRODUCT_QUOTA: "quota",
+    PRODUCT_FREE_DAY: "free_day",
+    PRODUCT_FAULT: "our_fault",
+}
 
 TEXTS = {
     "tariff": {
@@ -22,6 +37,31 @@ TEXTS = {
         "kk": "Автобуста {charged} ₸ алынды, тариф {scheduled} ₸: жолаушы пайдасына сол күйінде қалады",
         "ru": "В автобусе списано {charged} ₸ при тарифе {scheduled} ₸: остаётся в пользу пассажира",
         "en": "Charged {charged} ₸ on the bus, tariff {scheduled} ₸: stays so in the rider's favour",
+    },
+    "transfer": {
+        "kk": "Басқа көліктен ауысып отыру: {charged} ₸ алынды, тариф {scheduled} ₸",
+        "ru": "Пересадка: списано {charged} ₸ при тарифе {scheduled} ₸",
+        "en": "Transfer: charged {charged} ₸, tariff {scheduled} ₸",
+    },
+    "quota": {
+        "kk": "{category} санатқа күніне берілетін тегін сапар: {charged} ₸, тариф {scheduled} ₸",
+        "ru": "Бесплатная поездка из дневной нормы категории {category}: {charged} ₸ при тарифе {scheduled} ₸",
+        "en": "A free ride of the day for category {category}: {charged} ₸, tariff {scheduled} ₸",
+    },
+    "free_day": {
+        "kk": "{day} күні жол жүру тегін: {charged} ₸, тариф {scheduled} ₸",
+        "ru": "{day} проезд бесплатный: {charged} ₸ при тарифе {scheduled} ₸",
+        "en": "Every ride is free on {day}: {charged} ₸, tariff {scheduled} ₸",
+    },
+    "our_fault": {
+        "kk": "Валидатордың ақауы үшін жолаушы төлемейді: {charged} ₸, тариф {scheduled} ₸",
+        "ru": "За неисправность валидатора пассажир не платит: {charged} ₸ при тарифе {scheduled} ₸",
+        "en": "A fault of the validator is not the rider's: {charged} ₸, tariff {scheduled} ₸",
+    },
+    "pass": {
+        "kk": "Жол жүру билетімен: {charged} ₸ алынды, тариф {scheduled} ₸",
+        "ru": "По проездному: списано {charged} ₸ при тарифе {scheduled} ₸",
+        "en": "By a pass: charged {charged} ₸, tariff {scheduled} ₸",
     },
     "charged_more": {
         "kk": "Автобуста {charged} ₸ алынды, тариф {scheduled} ₸: айырма қайтарылады",
@@ -60,8 +100,13 @@ class Price:
     reason: str
 
 
-def price_ride(tariff: Mapping[tuple[str, int], int], medium: str, category: int, taken_minor: int) -> Price:
-    """Price a ride for which the bus says that `taken_minor` was taken (or is to be)."""
+def price_ride(
+    tariff: Mapping[tuple[str, int], int], medium: str, category: int, taken_minor: int, product: int | None = None
+) -> Price:
+    """Price a ride for which the bus says that `taken_minor` was taken, or is to be.
+
+    `product` is what the bus says it sold (`protocol.tap.PRODUCT_…`); it explains a lower fare and never makes a higher one.
+    """
     cash_minor = tariff.get((CASH, ADULT))
     scheduled_minor = tariff.get((medium, category))
     if not is_fare(taken_minor):
@@ -70,8 +115,15 @@ def price_ride(tariff: Mapping[tuple[str, int], int], medium: str, category: int
         return Price(taken_minor, taken_minor, 0, cash_minor, "not_in_tariff")
     if taken_minor > scheduled_minor:
         return Price(scheduled_minor, scheduled_minor, taken_minor - scheduled_minor, cash_minor, "charged_more")
-    reason = "charged_less" if taken_minor < scheduled_minor else "tariff"
+    reason = _reason_for_less(product) if taken_minor < scheduled_minor else "tariff"
     return Price(scheduled_minor, taken_minor, 0, cash_minor, reason)
+
+
+def _reason_for_less(product: int | None) -> str:
+    """Why the bus took less than the tariff: by the rule that it says it followed."""
+    if product is not None and product >= PRODUCT_PASSES:
+        return "pass"
+    return _REASONS.get(product or PRODUCT_SINGLE, "charged_less")
 
 
 def explain(reason: str, language: str, values: Mapping[str, object]) -> str:

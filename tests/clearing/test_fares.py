@@ -38,6 +38,26 @@ def test_a_ride_costs_what_the_tariff_says_and_never_more(
     assert price_ride(_TARIFF, medium, category, taken_minor) == price
 
 
+@pytest.mark.parametrize(
+    ("product", "reason"),
+    [
+        (1, "charged_less"),
+        (2, "transfer"),
+        (3, "quota"),
+        (4, "free_day"),
+        (5, "our_fault"),
+        (100, "pass"),
+        (65_535, "pass"),
+    ],
+)
+def test_what_a_rule_of_the_city_gave_stays_in_the_riders_favour(product: int, reason: str) -> None:
+    for taken_minor in (0, 5_000):
+        price = Price(10_000, taken_minor, 0, 20_000, reason)
+        assert price_ride(_TARIFF, _CARD, 1, taken_minor, product) == price
+    assert price_ride(_TARIFF, _CARD, 1, 10_000, product).reason == "tariff"
+    assert price_ride(_TARIFF, _CARD, 1, 12_000, product) == Price(10_000, 10_000, 2_000, 20_000, "charged_more")
+
+
 def test_where_cash_is_not_taken_there_is_no_cash_fare() -> None:
     assert price_ride({(_CARD, 1): 12_000}, _CARD, 1, 12_000).cash_minor is None
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.journal import lost_range
-from firmware.recent_taps import AGAIN_WITHIN_S, RecentTaps
-from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED, DECISION_OUTCOME_UNKNOWN
+from firmware.recent_taps import RecentTaps
+from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED, DECISION_OUTCOME_UNKNOWN, DECISION_TOPPED_UP
 from protocol.tap import (
     KIND_BOOT,
     KIND_INTENT,
     KIND_OUTCOME,
     KIND_REFUSED,
     KIND_SINGLE,
+    KIND_TOP_UP,
     MEDIUM_QR_TICKET,
     Tap,
     encode_tap,
@@ -54,21 +55,21 @@ def outcome(sequence: int, of: int, decision: int, balance_minor: int | None = N
     return tap(sequence, KIND_OUTCOME, reference=of, decision=decision, balance_minor=balance_minor)
 
 
-def test_who_has_just_paid_on_this_trip_has_paid() -> None:
+def test_a_medium_that_paid_is_remembered_with_what_was_shown() -> None:
     recent = RecentTaps()
     recent.remember(tap(4, trip=2, fare_minor=12_000), 88_000)
-    for now_s in (NOW_S, NOW_S + AGAIN_WITHIN_S):
-        paid = recent.paid(TOKEN, 2, now_s)
-        assert paid is not None
-        assert (paid.sequence, paid.fare_minor, paid.balance_minor, paid.seen) == (4, 12_000, 88_000, True)
-    for token, trip, now_s in (
-        (OTHER, 2, NOW_S),
-        (TOKEN, 3, NOW_S),
-        (TOKEN, None, NOW_S),
-        (TOKEN, 2, NOW_S + AGAIN_WITHIN_S + 1),
-        (TOKEN, 2, NOW_S - 1),
-    ):
-        assert recent.paid(token, trip, now_s) is None
+    paid = recent.paid.newest(TOKEN)
+    assert paid is not None
+    assert (paid.sequence, paid.fare_minor, paid.balance_minor, paid.seen, paid.trip) == (4, 12_000, 88_000, True, 2)
+    assert recent.paid.newest(OTHER) is None
+
+
+def test_the_run_of_the_vehicle_and_the_one_before_are_known_after_a_start() -> None:
+    recent = recalled(tap(1, trip=5), tap(2, KIND_REFUSED, decision=2, trip=6), tap(3, KIND_BOOT, None))
+    assert (recent.trip_before, recent.trip) == (5, 6)
+    for trip in (6, 6, 7):
+        recent.ride_on(trip)
+    assert (recent.trip_before, recent.trip) == (6, 7)
 
 
 def test_a_code_passes_once_as_long_as_it_is_valid_whatever_the_trip() -> None:
@@ -98,19 +99,19 @@ def test_cash_is_not_remembered_and_memory_is_bounded() -> None:
     recent = RecentTaps()
     recent.remember(tap(1, token=None))
     for number in range(200):
-        recent.remember(tap(number + 2, token=number.to_bytes(16, "big")))
-        recent.note_unknown(intent(number + 2, number.to_bytes(16, "big")))
-    assert len(recent._paid) == 48
+        recent.remember(tap(number + 2, token=number.to_bytes(16, "little")))
+        recent.note_unknown(intent(number + 2, number.to_bytes(16, "little")))
     assert len(recent.unknown) <= 48
-    assert recent.paid((199).to_bytes(16, "big"), None, NOW_S) is not None
-    assert recent.paid((0).to_bytes(16, "big"), None, NOW_S) is None
+    assert recent.paid.newest((199).to_bytes(16, "little")) is not None
+    assert recent.paid.newest((8).to_bytes(16, "little")) is not None
+    assert recent.paid.newest((7).to_bytes(16, "little")) is None
 
 
 def test_a_start_remembers_who_paid_but_not_that_they_saw_it() -> None:
     recent = recalled(
         tap(3, balance_minor=5, fare_minor=7), intent(4, OTHER), outcome(5, 4, DECISION_COMMITTED, 88_000)
     )
-    single, debit = recent.paid(TOKEN, None, NOW_S), recent.paid(OTHER, None, NOW_S)
+    single, debit = recent.paid.newest(TOKEN), recent.paid.newest(OTHER)
     assert single is not None
     assert (single.sequence, single.balance_minor, single.seen) == (3, 5, False)
     assert debit is not None
@@ -123,7 +124,7 @@ def test_an_intent_without_an_outcome_dangles_once() -> None:
     assert [each.sequence for each in recent.take_dangling()] == [4]
     assert recent.take_dangling() == []
     assert list(recent.unknown) == [TOKEN]
-    assert recent.paid(TOKEN, None, NOW_S) is None
+    assert recent.paid.newest(TOKEN) is None
 
 
 def test_an_unknown_outcome_stays_unknown_until_it_is_resolved() -> None:
@@ -133,12 +134,12 @@ def test_an_unknown_outcome_stays_unknown_until_it_is_resolved() -> None:
     assert recent.unknown[TOKEN].sequence == 4
     committed = recalled(*unknown, outcome(9, 4, DECISION_COMMITTED, 88_000))
     assert committed.unknown == {}
-    paid = committed.paid(TOKEN, None, NOW_S)
+    paid = committed.paid.newest(TOKEN)
     assert paid is not None
     assert paid.sequence == 4
     refused = recalled(*unknown, outcome(9, 4, DECISION_NOT_COMMITTED))
     assert refused.unknown == {}
-    assert refused.paid(TOKEN, None, NOW_S) is None
+    assert refused.paid.newest(TOKEN) is None
 
 
 def test_an_outcome_resolves_its_own_intent_alone() -> None:
@@ -158,4 +159,22 @@ def test_other_records_and_unreadable_ones_leave_no_trace() -> None:
     recent.recall(5, lost_range(5, 9))
     assert recent.unknown == {}
     assert recent.take_dangling() == []
-    assert recent.paid(TOKEN, None, NOW_S) is None
+    assert recent.paid.newest(TOKEN) is None
+
+
+def top_up(sequence: int) -> Tap:
+    return tap(sequence, KIND_TOP_UP, counter=5, fare_minor=500_000)
+
+
+def test_a_top_up_that_was_cut_off_is_unknown_until_its_outcome_is() -> None:
+    recent = recalled(top_up(1))
+    assert [each.sequence for each in recent.take_dangling()] == [1]
+    assert recent.unknown[TOKEN].kind == KIND_TOP_UP
+    recent = recalled(top_up(1), outcome(2, 1, DECISION_OUTCOME_UNKNOWN), outcome(3, 1, DECISION_NOT_COMMITTED))
+    assert (recent.take_dangling(), recent.unknown) == ([], {})
+
+
+def test_a_top_up_pays_for_no_ride() -> None:
+    recent = recalled(top_up(1), outcome(2, 1, DECISION_TOPPED_UP, 588_000))
+    assert recent.paid.newest(TOKEN) is None
+    assert (recent.take_dangling(), recent.unknown) == ([], {})

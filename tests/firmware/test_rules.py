@@ -25,7 +25,7 @@ def accept(bench: Bench, kind: int, message: bytes, number: int = 9) -> None:
         task = bench.rules.accept_fare_table(message)
     else:
         bench.service.documents["/v1/lists/deny/" + str(number)] = message
-        task = bench.rules.fetch_deny_list(number)
+        task = bench.rules.fetch_list(kind, number)
     run_to_end(bench.board, bench.loop, task)
 
 
@@ -96,7 +96,7 @@ def test_another_kind_of_list_is_no_deny_list() -> None:
 def test_only_what_is_newer_than_in_force_is_missing() -> None:
     bench = Bench()
     assert bench.rules.missing(None) == {}
-    assert bench.rules.missing({WANTED_FARE_TABLE: 4, WANTED_DENY_LIST: 9, 5: 1}) == {
+    assert bench.rules.missing({WANTED_FARE_TABLE: 4, WANTED_DENY_LIST: 9, 20: 1}) == {
         WANTED_FARE_TABLE: 4,
         WANTED_DENY_LIST: 9,
     }
@@ -138,7 +138,7 @@ def test_what_an_older_firmware_has_kept_as_it_was_sent_is_verified_and_kept_ane
         load(bench)
         assert bench.recorder.versions == (4, 9)
     assert bench.board.store.files["fare-table"][:-32] == table(4)
-    assert bench.board.store.files["deny-list"][16:20] == b"JQL1"
+    assert bench.board.store.files["deny-list"][8:12] == b"JQL2"
     for forged in (deny_list(9)[:-1] + b"x", table(4)):
         bench.board.store.files["deny-list"] = forged
         load(bench)
