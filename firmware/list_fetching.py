@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from firmware.links.http import fetch
 from firmware.list_building import ListBuilder
+from firmware.list_changing import ListChanger
 from firmware.outbox import TIMEOUT_MS
-from firmware.token_list import open_list
-from protocol.errors import DocumentError, ListGapError, RemoteProtocolError
+from protocol.errors import DocumentError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from firmware.boards.board import Board
@@ -44,11 +44,10 @@ class ListFetcher:
         """
         if not await self._receive(self._path + str(number) + "/from/" + str(held.number)):
             return None
-        builder = self._builder()
-        await builder.take_change(held, self._message)
-        if builder.number() < number:
+        changer = ListChanger(self._board, self._loop, self._membership, self._name, self._kind)
+        if await changer.take(held, self._message) < number:
             raise DocumentError("list delta: to an older list than is wanted")
-        return await self._in_force(builder)
+        return self._in_force(changer)
 
     async def whole(self, held_number: int, number: int) -> MediumList:
         """Return the list of that number, fetched whole.
@@ -64,7 +63,7 @@ class ListFetcher:
             await builder.take_message(self._message)
             if builder.number() <= held_number:
                 raise DocumentError("number " + str(builder.number()) + " is not newer than what is in force")
-        return await self._in_force(builder)
+        return self._in_force(builder)
 
     async def kept_message(self) -> MediumList:
         """Return the list that an older firmware has kept as it was sent.
@@ -76,7 +75,7 @@ class ListFetcher:
         await builder.take_message(self._name)
         if not builder.is_whole():
             raise DocumentError("list: only a part of one")
-        return await self._in_force(builder)
+        return self._in_force(builder)
 
     def _builder(self) -> ListBuilder:
         return ListBuilder(self._board, self._loop, self._membership, self._name, self._kind)
@@ -90,10 +89,8 @@ class ListFetcher:
         )
         return status == 200
 
-    async def _in_force(self, builder: ListBuilder) -> MediumList:
-        builder.put_into_force()
+    def _in_force(self, made: ListBuilder | ListChanger) -> MediumList:
+        # Without a pause: nobody may look up the list before in the files of the one after.
+        medium_list = made.put_into_force()
         self._board.store.remove(self._message)
-        made = await open_list(self._board, self._loop, self._name, self._membership.documents_key)
-        if made is None:
-            raise ListGapError("the store does not keep the list")
-        return made
+        return medium_list

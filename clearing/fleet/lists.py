@@ -5,55 +5,59 @@ A validator that holds one of the last NUMBERS_KEPT numbers fetches what has cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from clearing.endpoint import InvalidError
-from clearing.fleet.documents import ALLOW_LIST, DENY_LIST, Content, issue
+from clearing.fleet.documents import ALLOW_LIST, DENY_LIST, TOP_UP_LIST, Content, issue
 from clearing.fleet.keys import KeyStore
 from clearing.fleet.models import DocumentDelta, DocumentPart, SignedDocument
 from protocol.cose import TYP_LIST, TYP_LIST_DELTA, parse, sign1
-from protocol.errors import LocalProtocolError
-from protocol.limits import DENY_LIST_ENTRIES_MAX, LIST_PARTS_MAX
-from protocol.list_delta import encode_delta, make_delta
+from protocol.errors import DocumentError, LocalProtocolError
+from protocol.limits import LIST_ENTRIES_MAX
+from protocol.list_delta import ListDelta, decode_delta, encode_delta, join_deltas, make_delta
 from protocol.medium_list import (
     LIST_ALLOW,
     LIST_DENY,
+    LIST_TOP_UP,
     MediumList,
     decode_list_part,
     encode_list_parts,
     join_parts,
-    make_list,
+    make_sorted_list,
 )
 
 NUMBERS_KEPT = 16
-TOKENS_MAX = DENY_LIST_ENTRIES_MAX * LIST_PARTS_MAX
 # A list that nobody changes is good for a year, and signed anew when half of it has passed.
 _EXPIRES_AFTER_S = 365 * 86_400
-_WIRE_KINDS = {DENY_LIST: LIST_DENY, ALLOW_LIST: LIST_ALLOW}
+_WIRE_KINDS = {DENY_LIST: LIST_DENY, ALLOW_LIST: LIST_ALLOW, TOP_UP_LIST: LIST_TOP_UP}
 
 
-def issue_list(session: Session, keys: KeyStore, kind: str, city: str, tokens: Sequence[bytes], now_ms: int) -> int:
+def issue_list(session: Session, keys: KeyStore, kind: str, city: str, tokens: Iterable[bytes], now_ms: int) -> int:
     """Sign a list as it is now, with what has changed since the numbers that are kept, unless the newest says the same.
+
+    The tokens come in order and are not held: of a list of a million there are its entries, 8 MB, and its messages.
 
     Raises:
         InvalidError: it is longer than a list may be.
     """
-    if len(tokens) > TOKENS_MAX:
-        raise InvalidError(f"a list holds {TOKENS_MAX} media, not {len(tokens)}", "take expired ones off first")
     now_s = now_ms // 1000
     expires_s = now_s + _EXPIRES_AFTER_S
 
-    def encode(number: int) -> list[bytes]:
-        return encode_list_parts(make_list(_WIRE_KINDS[kind], number, expires_s, list(tokens)))
+    try:
+        listed = make_sorted_list(_WIRE_KINDS[kind], 0, expires_s, tokens)
+    except LocalProtocolError as error:
+        raise InvalidError(f"a list holds {LIST_ENTRIES_MAX} media, not more", "take expired ones off first") from error
 
-    content = Content(kind, TYP_LIST, city, now_s, expires_s, b"".join(tokens), encode)
+    def encode(number: int) -> list[bytes]:
+        return encode_list_parts(MediumList(listed.kind, number, expires_s, listed.entries))
+
+    content = Content(kind, TYP_LIST, city, now_s, expires_s, bytes(listed.entries), encode)
     document, is_new = issue(session, keys, content, now_ms)
     if is_new:
-        after = make_list(_WIRE_KINDS[kind], document.number, expires_s, list(tokens))
-        _issue_deltas(session, keys, kind, city, after)
+        _issue_deltas(session, keys, kind, city, MediumList(listed.kind, document.number, expires_s, listed.entries))
         _forget_old(session, kind, city)
     return document.number
 
@@ -88,14 +92,31 @@ def _numbers(session: Session, kind: str, city: str) -> list[int]:
 
 
 def _issue_deltas(session: Session, keys: KeyStore, kind: str, city: str, after: MediumList) -> None:
-    for number in _numbers(session, kind, city)[1 : NUMBERS_KEPT + 1]:
-        try:
-            payload = encode_delta(make_delta(_read(session, kind, number), after))
-        except LocalProtocolError:
-            continue  # too much has changed
-        body = sign1(payload, TYP_LIST_DELTA, city, keys.documents)
-        session.add(DocumentDelta(kind=kind, number=after.number, from_number=number, body=body))
+    """Sign what has changed since the number before, and, joined with what had changed until then, since those before it."""
+    before, *earlier = [*_numbers(session, kind, city)[1 : NUMBERS_KEPT + 1], 0]
+    if not before:
+        return
+    try:
+        newest = make_delta(_read(session, kind, before), after)
+    except (LocalProtocolError, DocumentError):
+        return  # too much has changed, or it is of a form that no validator takes any more
+    deltas = [newest]
+    for number in earlier:
+        body = find_delta(session, kind, before, number)
+        if body is not None:
+            deltas += _joined(decode_delta(parse(body).payload, newest.kind), newest)
+    for delta in deltas:
+        body = sign1(encode_delta(delta), TYP_LIST_DELTA, city, keys.documents)
+        session.add(DocumentDelta(kind=kind, number=after.number, from_number=delta.from_number, body=body))
     session.flush()
+
+
+def _joined(first: ListDelta, second: ListDelta) -> list[ListDelta]:
+    """The two as one; none where that is too much for a message."""
+    try:
+        return [join_deltas(first, second)]
+    except LocalProtocolError:
+        return []
 
 
 def _read(session: Session, kind: str, number: int) -> MediumList:

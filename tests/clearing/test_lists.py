@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import insert
 
+from clearing.endpoint import InvalidError
 from clearing.fleet.documents import DENY_LIST
-from clearing.fleet.lists import NUMBERS_KEPT, TOKENS_MAX
+from clearing.fleet.lists import NUMBERS_KEPT, issue_list
 from clearing.fleet.models import DocumentDelta, DocumentPart, SignedDocument
 from clearing.media.models import DenyEntry
 from clearing.media.service import issue_lists
 from protocol.ack import WANTED_ALLOW_LIST, WANTED_DENY_LIST
 from protocol.cose import TYP_LIST, TYP_LIST_DELTA, verify1
 from protocol.keyset import ROLE_LIST
-from protocol.limits import DENY_LIST_ENTRIES_MAX, LIST_DELTA_TOKENS_MAX
+from protocol.limits import LIST_DELTA_ENTRIES_MAX, LIST_ENTRIES_MAX, LIST_PART_ENTRIES_MAX
 from protocol.list_delta import apply_delta, decode_delta
 from protocol.medium_list import (
     LIST_ALLOW,
@@ -43,8 +44,8 @@ def _verify(device: Device, message: bytes, typ: str) -> bytes:
 
 def _deny(office: Office, numbers: Iterable[int]) -> int:
     tokens = [make_token(number).hex() for number in numbers]
-    for start in range(0, len(tokens), DENY_LIST_ENTRIES_MAX):
-        some = tokens[start : start + DENY_LIST_ENTRIES_MAX]
+    for start in range(0, len(tokens), 1000):
+        some = tokens[start : start + 1000]
         answer = office.client.post("/v1/lists/deny", json={"city": CITY, "tokens": some})
         assert answer.status_code == 200, answer.text
     return int(answer.json()["number"])
@@ -75,15 +76,17 @@ def test_what_changed_leads_from_every_kept_number_to_the_list_in_force(office: 
     newest = _fetch(office, device, answer.json()["number"])
     assert len(newest) == 3
     for each in held:
-        assert bytes(_change(office, device, each, newest.number).tokens) == bytes(newest.tokens)
+        assert bytes(_change(office, device, each, newest.number).entries) == bytes(newest.entries)
     assert not newest.holds(make_token(1))
 
 
 def test_a_long_list_comes_in_parts(office: Office, device: Device) -> None:
     short = _fetch(office, device, _deny(office, range(10)))
-    number = _deny(office, range(2 * DENY_LIST_ENTRIES_MAX + 1))
+    with office.database.writing() as session:
+        _fill(session, 2 * LIST_PART_ENTRIES_MAX - len(short))
+    number = _deny(office, [10])
     listed = _fetch(office, device, number)
-    assert len(listed) == 2 * DENY_LIST_ENTRIES_MAX + 1
+    assert len(listed) == 2 * LIST_PART_ENTRIES_MAX + 1
     assert (
         office.client.get(f"/v1/lists/deny/{number}/1").content == office.client.get(f"/v1/lists/deny/{number}").content
     )
@@ -97,9 +100,9 @@ def test_a_long_list_comes_in_parts(office: Office, device: Device) -> None:
 
 def test_a_change_may_be_as_long_as_a_message_and_no_longer(office: Office, device: Device) -> None:
     held = _fetch(office, device, _deny(office, [0]))
-    number = _deny(office, range(1, LIST_DELTA_TOKENS_MAX + 1))
-    assert len(_change(office, device, held, number)) == LIST_DELTA_TOKENS_MAX + 1
-    number = _deny(office, [LIST_DELTA_TOKENS_MAX + 1])
+    number = _deny(office, range(1, LIST_DELTA_ENTRIES_MAX + 1))
+    assert len(_change(office, device, held, number)) == LIST_DELTA_ENTRIES_MAX + 1
+    number = _deny(office, [LIST_DELTA_ENTRIES_MAX + 1])
     assert office.client.get(f"/v1/lists/deny/{number}/from/{held.number}").status_code == 404
 
 
@@ -119,17 +122,15 @@ def test_old_numbers_are_forgotten(office: Office, device: Device) -> None:
 
 def test_a_list_longer_than_all_parts_is_refused_and_the_one_before_stays(office: Office, device: Device) -> None:
     number = _deny(office, [0])
-    with office.database.writing() as session:
-        _fill(session, TOKENS_MAX)
-    answer = office.client.post("/v1/lists/deny", json={"city": CITY, "tokens": [make_token(1).hex()]})
-    assert answer.status_code == 422
-    assert str(TOKENS_MAX) in answer.text
+    too_many = (each.to_bytes(8, "big") for each in range(LIST_ENTRIES_MAX + 1))
+    with office.database.writing() as session, pytest.raises(InvalidError, match=str(LIST_ENTRIES_MAX)):
+        issue_list(session, office.keys, DENY_LIST, CITY, too_many, office.clock.now_ms())
     assert (office.send(device, device.message([])).wanted or {})[WANTED_DENY_LIST] == number
 
 
 def _fill(session: Session, count: int) -> None:
     row = {"city": CITY, "reason": "reported", "added_at_ms": 0, "removed_at_ms": None}
-    session.execute(insert(DenyEntry), [row | {"token": number.to_bytes(16, "big")} for number in range(count)])
+    session.execute(insert(DenyEntry), [row | {"token": number.to_bytes(8, "big") * 2} for number in range(count)])
 
 
 def test_an_allow_list_is_wanted_when_a_city_has_one(office: Office, device: Device) -> None:

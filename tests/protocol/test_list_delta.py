@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocol import cbor
 from protocol.compat import sha256
 from protocol.errors import DocumentError, ListGapError, LocalProtocolError
-from protocol.limits import LIST_DELTA_TOKENS_MAX, LIST_PARTS_MAX
+from protocol.limits import LIST_DELTA_ENTRIES_MAX, LIST_PARTS_MAX
 from protocol.list_delta import apply_delta, decode_delta, encode_delta, make_delta
 from protocol.medium_list import (
     LIST_ALLOW,
@@ -28,49 +28,49 @@ _DELTA = make_delta(_HELD, _NEXT)
 
 
 def _numbered(first: int, count: int) -> MediumList:
-    tokens = bytearray(16 * count)
+    entries = bytearray(8 * count)
     for index in range(count):
-        tokens[16 * index : 16 * index + 3] = (first + index).to_bytes(3, "big")
-    return MediumList(LIST_DENY, 10, 2000, tokens)
+        entries[8 * index : 8 * index + 3] = (first + index).to_bytes(3, "big")
+    return MediumList(LIST_DENY, 10, 2000, entries)
 
 
 def test_a_change_leads_from_one_list_to_the_other() -> None:
     delta = decode_delta(encode_delta(_DELTA))
-    assert (len(delta.added), len(delta.removed)) == (20 * 16, 20 * 16)
+    assert (len(delta.added), len(delta.removed)) == (20 * 8, 20 * 8)
     after = apply_delta(_HELD, delta)
-    assert after.tokens == _NEXT.tokens
+    assert after.entries == _NEXT.entries
     # A change moves no expiry.
     assert (after.kind, after.number, after.expires_s) == (LIST_DENY, 12, 2000)
     assert [after.holds(token) for token in _TOKENS] == [False] * 20 + [True] * 40
 
 
 def test_the_list_held_stays_as_it_is() -> None:
-    before = bytes(_HELD.tokens)
+    before = bytes(_HELD.entries)
     apply_delta(_HELD, _DELTA)
-    assert _HELD.tokens == before
+    assert _HELD.entries == before
     assert _HELD.number == 10
 
 
 def test_changes_follow_on_from_one_another() -> None:
     last = make_list(LIST_DENY, 13, 3000, _TOKENS[:1])
     after = apply_delta(apply_delta(_HELD, _DELTA), make_delta(_NEXT, last))
-    assert after.tokens == last.tokens
+    assert after.entries == last.entries
     assert after.number == 13
 
 
 def test_a_change_of_nothing_and_to_nothing_and_from_nothing() -> None:
     nothing = make_list(LIST_DENY, 11, 3000, [])
     assert len(apply_delta(_HELD, make_delta(_HELD, nothing))) == 0
-    assert apply_delta(nothing, make_delta(nothing, _NEXT)).tokens == _NEXT.tokens
+    assert apply_delta(nothing, make_delta(nothing, _NEXT)).entries == _NEXT.entries
     same = make_list(LIST_DENY, 11, 3000, _TOKENS[:40])
-    assert apply_delta(_HELD, make_delta(_HELD, same)).tokens == _HELD.tokens
+    assert apply_delta(_HELD, make_delta(_HELD, same)).entries == _HELD.entries
 
 
 def test_a_change_of_another_number_or_kind_is_a_gap() -> None:
     for number in (9, 11, 12):
-        other = MediumList(LIST_DENY, number, 2000, _HELD.tokens)
+        other = MediumList(LIST_DENY, number, 2000, _HELD.entries)
         assert refusal(ListGapError, apply_delta, other, _DELTA)
-    assert refusal(ListGapError, apply_delta, MediumList(LIST_ALLOW, 10, 2000, _HELD.tokens), _DELTA)
+    assert refusal(ListGapError, apply_delta, MediumList(LIST_ALLOW, 10, 2000, _HELD.entries), _DELTA)
 
 
 def test_a_list_that_is_not_what_it_should_be_is_a_gap() -> None:
@@ -83,17 +83,17 @@ def test_a_list_that_is_not_what_it_should_be_is_a_gap() -> None:
 
 def test_more_change_than_a_message_carries_is_not_made_and_not_read() -> None:
     nothing = MediumList(LIST_DENY, 9, 2000, b"")
-    most = _numbered(1, LIST_DELTA_TOKENS_MAX)
+    most = _numbered(1, LIST_DELTA_ENTRIES_MAX)
     delta = decode_delta(encode_delta(make_delta(nothing, most)))
-    assert len(delta.added) == LIST_DELTA_TOKENS_MAX * 16
-    assert refusal(LocalProtocolError, make_delta, nothing, _numbered(1, LIST_DELTA_TOKENS_MAX + 1))
-    delta.removed = b"\xff" * 16
-    assert "more tokens" in refusal(DocumentError, decode_delta, encode_delta(delta))
+    assert len(delta.added) == LIST_DELTA_ENTRIES_MAX * 8
+    assert refusal(LocalProtocolError, make_delta, nothing, _numbered(1, LIST_DELTA_ENTRIES_MAX + 1))
+    delta.removed = b"\xff" * 8
+    assert "more entries" in refusal(DocumentError, decode_delta, encode_delta(delta))
 
 
 def test_what_is_no_change_is_refused() -> None:
     whole = cbor.decode(encode_delta(_DELTA))
-    low, high = whole[5][:16], whole[5][16:32]
+    low, high = whole[5][:8], whole[5][8:16]
     for key, value in (
         (0, 2),
         (1, LIST_ALLOW),
@@ -105,10 +105,10 @@ def test_what_is_no_change_is_refused() -> None:
         (4, bytes(31)),
         (5, high + low),
         (5, low + low),
-        (5, low[:15]),
-        (5, "x" * 16),
+        (5, low[:7]),
+        (5, "x" * 8),
         (6, low),
-        (6, low[:8]),
+        (6, low[:4]),
         (6, []),
         (7, 0),
     ):
@@ -159,3 +159,14 @@ def test_what_is_no_part_is_refused() -> None:
         assert refusal(DocumentError, decode_list_part, cbor.encode(lacking), LIST_DENY)
     empty = ListPart(make_list(LIST_DENY, 10, 2000, []), 2, 3)
     assert refusal(DocumentError, decode_list_part, encode_list_part(empty), LIST_DENY)
+
+
+def test_a_list_of_one_part_is_the_list() -> None:
+    whole = make_list(LIST_DENY, 7, 2000, [_TOKENS[0], _TOKENS[1]])
+    assert encode_list_part(ListPart(whole, 1, 1)) == encode_list(whole)
+
+
+def test_a_change_of_no_known_list_is_refused() -> None:
+    fields = cbor.decode(encode_delta(_DELTA))
+    for kind in (-1, LIST_DENY + LIST_ALLOW + 7):
+        assert refusal(DocumentError, decode_delta, cbor.encode(fields | {1: kind}))
