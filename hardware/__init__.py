@@ -1,1 +1,1 @@
-"""The reference board and the technician's bench; the board on a desk is `firmware.boards.desktop` until then."""
+"""The reference board and the technician's bench: the card desk, readers on USB, the emulated microcontroller."""

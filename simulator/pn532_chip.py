@@ -1,33 +1,28 @@
 """The NXP PN532 as an emulated chip: frames in, frames out, and a field into which virtual cards are put (UM0701-02).
 
 A sans-IO session on virtual time. The air and a card's own work take declared milliseconds. It waits for cards as the chip does:
-with endless retries, InListPassiveTarget answers only when a card comes. Commands by which other hosts set a chip up and test it
-are answered, too; raw frames (InCommunicateThru) and the chip as a target are not.
+with endless retries, InListPassiveTarget answers only when a card comes. It speaks ISO-DEP by itself when the host lets it
+(InDataExchange), and carries raw frames of hosts that speak it themselves (InCommunicateThru). As a card for another reader
+(`pn532_target`) it hears that reader's frames, and sends what its host says.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from firmware.readers.pn532_frames import ACK, CHIP_TO_HOST, HOST_TO_CHIP, FrameDecoder, encode_frame
+from simulator.pn532_settings import Pn532Settings
+from simulator.pn532_target import TARGET_COMMANDS, Pn532Target
+from simulator.type_a import REQUEST, SELECT, SELECT_CODES, SPEAKS_ISO_DEP, TypeA, answer_to_request, cascade_levels
 from simulator.virtual_card import TornAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulator.iso_dep import Card
 
-class Card(Protocol):
-    """What the field holds."""
+__all__ = ["Pn532Chip"]
 
-    uid: bytes
-    ats: bytes
-
-    def process(self, apdu: bytes) -> bytes: ...
-
-    def reset(self) -> None: ...
-
-
-_FIRMWARE_VERSION = bytes((0x32, 0x01, 0x06, 0x07))
 _TIMEOUT = 0x01
 _NOT_ACTIVATED = 0x27
 _ENDLESS = 0xFF
@@ -36,10 +31,13 @@ _NO_CARD_MS = 5
 _COMMAND_MS = 1
 _AIR_BYTES_PER_MS = 11
 _CARD_MS = 2
+_TORN_MS = 80
 _TYPE_A_106 = 0
-_AUTOMATIC_RATS = 0x10
-_CIU_FIFO_DATA = b"\x63\x39"
-_REQA = 0x26
+_TARGETS_MAX = 2
+_MORE_FOLLOWS = 0x40
+_TARGET = 0x0F
+_RATS = b"\xe0\x80"
+_PRESENCE = b"\x06"
 _ERROR_FRAME = b"\x00\x00\xff\x01\xff\x7f\x81\x00"
 
 
@@ -54,12 +52,13 @@ class Pn532Chip:
 
     def __init__(self) -> None:
         self._decoder = FrameDecoder()
-        self._field: list[Card] = []
-        self._active: Card | None = None
+        self._field: list[TypeA] = []
+        self._listed: list[TypeA] = []
         self._answers: list[tuple[int, bytes]] = []
-        self._listing = False
-        self._retries = _ENDLESS
-        self._describes_ats = True
+        self._listing: bytes | None = None
+        self._settings = Pn532Settings()
+        self._command_part = b""
+        self._target_role = Pn532Target()
         self.stuck = False
         self.garble_next = False
         self.commands = 0
@@ -71,17 +70,36 @@ class Pn532Chip:
         for each in (card, other):
             if each is not None:
                 each.reset()
-                self._field.append(each)
-        if self._listing:
-            self._answer_listing(now_ms)
+                self._field.append(TypeA(each))
+        if self._listing is not None:
+            self._answer_listing(self._listing, now_ms)
 
     def remove(self, card: Card) -> None:
         """Take a card out of the field, whatever it is doing."""
-        if card in self._field:
-            self._field.remove(card)
-            card.reset()
-        if self._active is card:
-            self._active = None
+        for there in [there for there in self._field if there.card is card]:
+            self._take_away(there)
+
+    def _take_away(self, card: TypeA) -> None:
+        card.field_off()
+        self._field.remove(card)
+        # Its number stays taken: a host that speaks to it is told that nobody answers.
+        if card in self._listed:
+            self._listed = []
+
+    # Another reader's field.
+
+    def hear(self, frame: bytes | None, now_ms: int) -> list[bytes]:
+        """Hear a frame of another reader, None for that its field went off; return what the chip says to it by itself."""
+        said, answer = self._target_role.hear(frame)
+        if answer is not None:
+            self._reply(*answer, now_ms + _COMMAND_MS)
+        return [] if said is None else [said]
+
+    def say(self) -> list[bytes]:
+        """Return what the host has said to the other reader since."""
+        said = list(self._target_role.spoken)
+        self._target_role.spoken.clear()
+        return said
 
     # The host's UART.
 
@@ -89,9 +107,10 @@ class Pn532Chip:
         self._decoder.receive(data)
         while (frame := self._decoder.next_frame()) is not None:
             if frame.is_ack:
-                self._listing = False
+                self._listing = None
+                self._target_role.interrupt()
                 self._answers.clear()
-            elif frame.data[:1] == bytes((HOST_TO_CHIP,)):
+            elif frame.data[:1] == bytes((HOST_TO_CHIP,)) and len(frame.data) > 1:
                 self._take_command(frame.data[1], frame.data[2:], now_ms)
 
     def data_to_send(self, now_ms: int) -> bytes:
@@ -108,37 +127,41 @@ class Pn532Chip:
         if self.stuck:
             return
         self._answers.append((now_ms, ACK))
-        self._listing = False
+        self._listing = None
+        self._target_role.interrupt()
         conversations: dict[int, Callable[[bytes, int], None]] = {
+            0x04: self._tell_status,
             0x40: self._exchange,
+            0x42: self._communicate_through,
+            0x44: self._deselect,
             0x4A: self._list,
             0x52: self._release,
+            0x54: self._select,
         }
         if code in conversations:
             conversations[code](parameters, now_ms)
-            return
-        answer = self._configure(code, parameters)
+        elif code in TARGET_COMMANDS:
+            answer = self._target_role.carry_out(code, parameters)
+            if answer is not None:
+                self._reply(code, answer, now_ms + _COMMAND_MS)
+        elif code == 0x00 and parameters == _PRESENCE:
+            self._reply(code, b"\x00" if self._listed else bytes((_TIMEOUT,)), now_ms + _COMMAND_MS)
+        else:
+            self._configure(code, parameters, now_ms)
+
+    def _configure(self, code: int, parameters: bytes, now_ms: int) -> None:
+        answer = self._settings.carry_out(code, parameters)
         if answer is None:
             self._answers.append((now_ms + _COMMAND_MS, _ERROR_FRAME))
-        else:
-            self._reply(code, answer, now_ms + _COMMAND_MS)
+            return
+        if not self._settings.field_is_on:
+            self._let_go()
+        self._reply(code, answer, now_ms + _COMMAND_MS)
 
-    def _configure(self, code: int, parameters: bytes) -> bytes | None:
-        """Carry out a command that concerns the chip alone and return the answer; None for one that it does not know."""
-        if code == 0x02:
-            return _FIRMWARE_VERSION
-        if code == 0x00 and parameters[:1] == b"\x00":
-            return parameters  # Diagnose, the line: an echo
-        if code == 0x06:
-            addresses = [parameters[place : place + 2] for place in range(0, len(parameters), 2)]
-            # Nobody answered the last request, so it is still there.
-            return bytes(_REQA if address == _CIU_FIFO_DATA else 0 for address in addresses)
-        if code == 0x12 and parameters:
-            self._describes_ats = bool(parameters[0] & _AUTOMATIC_RATS)
-        if code == 0x32 and len(parameters) == 4 and parameters[0] == 5:
-            self._retries = parameters[3]
-        # WriteRegister, SetSerialBaudrate, SetParameters, SAMConfiguration, RFConfiguration; PowerDown tells a status.
-        return {0x08: b"", 0x10: b"", 0x12: b"", 0x14: b"", 0x32: b"", 0x16: b"\x00"}.get(code)
+    def _let_go(self) -> None:
+        for card in self._listed:
+            card.field_off()
+        self._listed = []
 
     def _reply(self, code: int, data: bytes, when_ms: int) -> None:
         self.commands += 1
@@ -148,42 +171,101 @@ class Pn532Chip:
             frame = bytes(byte ^ 0x5A for byte in frame)
         self._answers.append((when_ms, frame))
 
+    def _tell_status(self, _: bytes, now_ms: int) -> None:
+        targets = b"".join(bytes((number, 0, 0, 0)) for number in range(1, len(self._listed) + 1))
+        head = bytes((0, self._settings.field_is_on, len(self._listed)))
+        self._reply(0x04, head + targets + b"\x00", now_ms + _COMMAND_MS)
+
+    # Cards are found.
+
     def _list(self, parameters: bytes, now_ms: int) -> None:
+        self._settings.field_is_on = True
+        retries = self._settings.retries
         if parameters[1:2] != bytes((_TYPE_A_106,)):
             self._reply(0x4A, b"\x00", now_ms + _NO_CARD_MS)
-        elif self._field:
-            self._answer_listing(now_ms)
-        elif self._retries == _ENDLESS:
-            self._listing = True
+        elif self._wanted(parameters):
+            self._answer_listing(parameters, now_ms)
+        elif retries == _ENDLESS:
+            self._listing = parameters
         else:
-            self._reply(0x4A, b"\x00", now_ms + _NO_CARD_MS * (self._retries + 1))
+            self._reply(0x4A, b"\x00", now_ms + _NO_CARD_MS * (retries + 1))
 
-    def _answer_listing(self, now_ms: int) -> None:
-        self._listing = False
-        self._active = self._field[0]
-        found = self._field[:2]
-        described = b"".join(
-            bytes((number, 0x03, 0x44, 0x20, len(card.uid))) + card.uid + (card.ats if self._describes_ats else b"")
-            for number, card in enumerate(found, 1)
-        )
-        self._reply(0x4A, bytes((len(found),)) + described, now_ms + _ACTIVATION_MS * len(found))
+    def _wanted(self, parameters: bytes) -> list[TypeA]:
+        """Return the cards that are asked for: as many as are wanted at most, or the one of a UID."""
+        count, uid = min(parameters[0], _TARGETS_MAX), parameters[2:]
+        found = [there for there in self._field if not uid or b"".join(_selected(there)) == uid]
+        return found[:count]
+
+    def _answer_listing(self, parameters: bytes, now_ms: int) -> None:
+        self._listed = self._wanted(parameters)
+        if not self._listed:
+            return
+        self._listing = None
+        described = b""
+        for number, there in enumerate(self._listed, 1):
+            _activate(there)
+            uid = there.card.uid
+            described += bytes((number, *reversed(answer_to_request(uid)), SPEAKS_ISO_DEP, len(uid))) + uid
+            if self._settings.describes_ats:
+                described += there.receive(_RATS) or b""
+        self._reply(0x4A, bytes((len(self._listed),)) + described, now_ms + _ACTIVATION_MS * len(self._listed))
 
     def _release(self, _: bytes, now_ms: int) -> None:
-        if self._active is not None:
-            self._active.reset()
-            self._active = None
+        self._let_go()
         self._reply(0x52, b"\x00", now_ms + _COMMAND_MS)
 
+    def _deselect(self, _: bytes, now_ms: int) -> None:
+        self._let_go()
+        self._reply(0x44, b"\x00", now_ms + _COMMAND_MS)
+
+    def _select(self, parameters: bytes, now_ms: int) -> None:
+        there = self._target(parameters)
+        self._reply(0x54, b"\x00" if there else bytes((_NOT_ACTIVATED,)), now_ms + _COMMAND_MS)
+
+    def _target(self, parameters: bytes) -> TypeA | None:
+        number = parameters[0] & _TARGET if parameters else 0
+        return self._listed[number - 1] if 1 <= number <= len(self._listed) else None
+
+    # Cards are spoken to.
+
     def _exchange(self, parameters: bytes, now_ms: int) -> None:
-        apdu = parameters[1:]
-        if self._active is None:
+        there = self._target(parameters)
+        apdu, self._command_part = self._command_part + parameters[1:], b""
+        if there is None:
             self._reply(0x40, bytes((_NOT_ACTIVATED,)), now_ms + _COMMAND_MS)
             return
-        try:
-            response = self._active.process(apdu)
-        except TornAway:
-            self.remove(self._active)
-            self._reply(0x40, bytes((_TIMEOUT,)), now_ms + 80)
+        if parameters[0] & _MORE_FOLLOWS:
+            self._command_part = apdu
+            self._reply(0x40, b"\x00", now_ms + _air_ms(len(parameters)))
             return
-        air_ms = (len(apdu) + len(response)) // _AIR_BYTES_PER_MS + 1
-        self._reply(0x40, b"\x00" + response, now_ms + air_ms + _CARD_MS)
+        try:
+            response = there.card.process(apdu)
+        except TornAway:
+            self._take_away(there)
+            self._reply(0x40, bytes((_TIMEOUT,)), now_ms + _TORN_MS)
+            return
+        self._reply(0x40, b"\x00" + response, now_ms + _air_ms(len(apdu) + len(response)) + _CARD_MS)
+
+    def _communicate_through(self, parameters: bytes, now_ms: int) -> None:
+        """Carry a raw frame to the card that is listed; to others than type A nobody answers."""
+        there = self._listed[0] if self._listed and self._settings.framing_is_type_a else None
+        answer = None if there is None else there.receive(parameters)
+        if answer is None:
+            self._reply(0x42, bytes((_TIMEOUT,)), now_ms + self._settings.patience_ms)
+            return
+        self._reply(0x42, b"\x00" + answer, now_ms + _air_ms(len(parameters) + len(answer)) + _CARD_MS)
+
+
+def _air_ms(size: int) -> int:
+    return size // _AIR_BYTES_PER_MS + 1
+
+
+def _selected(there: TypeA) -> list[bytes]:
+    """Return a card's UID as it is selected by: with its cascade tags, without check bytes."""
+    return [level[:-1] for level in cascade_levels(there.card.uid)]
+
+
+def _activate(there: TypeA) -> None:
+    there.receive(REQUEST)
+    for code, level in zip(SELECT_CODES, cascade_levels(there.card.uid), strict=False):
+        there.receive(bytes((code, SELECT)) + level)
