@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz
+.PHONY: help setup demo test check coverage mutation bench bench-tap emulated fuzz soak
 PYTHON := .venv/bin/python
 
 help: ## Show this list
@@ -22,8 +22,30 @@ check: setup ## Check types, lint, format and import rules
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 
+coverage: setup ## Measure branch coverage of the wire and the journal by their own tests: less than 100 % fails
+	@$(PYTHON) -m coverage run -m pytest --quiet tests/protocol \
+		--ignore tests/protocol/test_fuzz_targets.py --ignore tests/protocol/test_decoder_memory_properties.py \
+		tests/firmware/test_journal.py tests/firmware/test_journal_recovery.py tests/firmware/test_journal_formats.py \
+		tests/firmware/test_slots.py tests/firmware/test_refill.py tests/firmware/test_flash_report.py
+	@$(PYTHON) -m coverage report
+
+mutation: setup ## Change the wire and the journal in 300 places, and count what tests notice (tests/MUTATION.md)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable ".[mutation]"
+	@nice $(PYTHON) -m tests.mutation
+
 bench: setup ## Measure, beside a peer or a limit measured in the same run
 	@$(PYTHON) -m tests.bench
+
+emulated: ## Build an emulated Cortex-M4 and count what the firmware costs there (130 MB of packages, a minute)
+	@.ci/setup demo
+	@.ci/get-emulator
+	@$(PYTHON) -m hardware.emulated_m4
+
+bench-tap: setup ## Say how long a tap takes, in a declared model; the firmware's share where `emulated` was built
+	@$(PYTHON) -m tests.bench_tap
+
+soak: setup ## Hold the promises for hours: a tenth of it, or all with FULL=1; can be stopped and goes on (tests/SOAK.md)
+	@$(PYTHON) -m tests.soak
 
 fuzz: setup ## Fuzz every decoder, FUZZ_SECONDS each (60)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable ".[fuzz]"

@@ -18,6 +18,7 @@ from clearing.cli import EXIT_USAGE, AsOfOption, JsonOption, fail, note, open_of
 from clearing.clock import Clock, open_clock
 from clearing.database import Database
 from clearing.endpoint import RefusedError
+from clearing.fleet.card_authorities import renew_card_authorities
 from clearing.fleet.documents import issue_fare_tables
 from clearing.fleet.key_file import KeysError
 from clearing.fleet.key_sets import keep_key_set
@@ -46,6 +47,7 @@ def prepare(database: Database, keys: KeyStore, now_ms: int, cities: Iterable[st
             keep_key_set(session, keys, code, now_ms)
             issue_fare_tables(session, keys, code, now_ms)
             issue_lists(session, keys, code, now_ms)
+            renew_card_authorities(session, keys, code, now_ms)
     return {"revision_before": before, "revision": revision, "cities_loaded": loaded}
 
 
@@ -146,6 +148,7 @@ def _keep_signed_or_note(database: Database, keys: KeyStore, now_ms: int) -> Non
                 keep_key_set(session, keys, code, now_ms)
                 issue_fare_tables(session, keys, code, now_ms)
                 issue_lists(session, keys, code, now_ms)
+                renew_card_authorities(session, keys, code, now_ms)
         except RefusedError as error:
             note(f"{error.message}: {error.remedy}")
 

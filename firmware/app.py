@@ -40,6 +40,8 @@ class Parts:
         self.recorder: Callable[..., Recorder] = Recorder
         self.validator: Callable[..., Validator] = Validator
         self.uploader: Callable[..., Uploader] = Uploader
+        # The uploader of a device that changes its key or leaves; None for the real one, which is loaded only then.
+        self.leaving: Callable[..., Uploader] | None = None
 
 
 def start(
@@ -71,18 +73,28 @@ def start(
     journal = parts.journal(board.flash, identity.derived_key(b"journal"), identity.device, membership.enrolled.epoch)
     recent = parts.recent()
     journal.recover(recent.recall)
-    recorder = parts.recorder(board, journal, Place(membership.enrolled.line))
+    recorder = parts.recorder(board, journal, Place(membership.enrolled.line, recent.trip))
     recorder.started(recent.take_dangling())
     rules = Rules(board, loop, membership, recorder)
     validator = parts.validator(board, loop, membership, rules, recorder, recent, Feedback(board), policy_when_full)
+    validator.load_money_as(identity)
     make_uploader = parts.uploader
     if task != "run" or board.store.read("rotation"):
         from firmware.leaving import LeavingUploader  # noqa: PLC0415
 
-        make_uploader = LeavingUploader
+        make_uploader = parts.leaving or LeavingUploader
     uploader = make_uploader(board, loop, identity, membership, journal, recorder, rules, upload_interval_s * 1000)
     if task == "run":
         loop.spawn(_serve(rules, loop, validator, uploader, board))
+        if board.has_code_screen:
+            loop.spawn(validator.show_codes(identity.device))
+        if board.neighbours is not None:
+            from firmware.neighbours import Neighbours  # noqa: PLC0415 - most vehicles have one door
+
+            port, boot = board.neighbours, recorder.boot
+            neighbours = Neighbours(board, port, membership, identity.device, boot, recent)
+            recent.tell = neighbours.tell
+            loop.spawn(neighbours.listen(loop))
     else:
         _spawn(task, board, loop, identity, uploader)
     return loop
@@ -109,9 +121,18 @@ def _spawn(task: str, board: Board, loop: Loop, identity: Identity, uploader: Up
         loop.spawn(uploader.run())
 
 
+def _reader(board: Board, loop: Loop) -> Pn532:
+    """Return the driver of the reader that this validator has."""
+    if board.store.size("certified-reader") is None:
+        return Pn532(board.nfc, loop)
+    from firmware.readers.certified import CertifiedReader  # noqa: PLC0415
+
+    return CertifiedReader(board.nfc, loop)
+
+
 async def _serve(rules: Rules, loop: Loop, validator: Validator, uploader: Uploader, board: Board) -> None:
     await rules.load()
-    loop.spawn(validator.serve_cards(Pn532(board.nfc, loop)))
+    loop.spawn(validator.serve_cards(_reader(board, loop)))
     loop.spawn(validator.serve_codes())
     loop.spawn(validator.serve_driver())
     loop.spawn(uploader.run())

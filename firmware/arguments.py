@@ -6,11 +6,13 @@ import sys
 
 _COMMON = {"state", "server", "clock", "seed", "rtc", "report-heap"}
 _OPTIONS = {
-    "run": _COMMON | {"nfc", "qr", "driver", "upload-interval", "when-full", "cut-after-bytes"},
+    "run": _COMMON
+    | {"nfc", "qr", "driver", "upload-interval", "when-full", "cut-after-bytes"}
+    | {"neighbours", "listen", "code-screen", "languages"},
     "enrol": _COMMON | {"code"},
     "rotate": _COMMON,
     "retire": _COMMON,
-    "journal": {"describe", "key", "state", "taps-a-day", "json"},
+    "journal": {"describe", "key-file", "state", "taps-a-day", "json"},
 }
 _REQUIRED = {
     "run": {"state", "server", "nfc", "qr", "driver"},
@@ -58,6 +60,14 @@ def read_arguments(words: list[str]) -> tuple[str, dict[str, str]]:
     for name in sorted(_REQUIRED[command]):
         if name not in options:
             fail(command + " needs --" + name)
+    if ("neighbours" in options) != ("listen" in options):
+        fail("--neighbours and --listen go together")
+    for each in (options["neighbours"] + "," + options["listen"]).split(",") if "neighbours" in options else ():
+        if not each.rpartition(":")[0] or not each.rpartition(":")[2].isdigit():
+            fail("--neighbours and --listen are HOST:PORT")
+    for each in options.get("languages", "en").split(","):
+        if each not in {"kk", "ru", "en"}:
+            fail("--languages are kk, ru, en")
     if "server" not in options:
         return command, options
     if ":" not in options["server"] or not options["server"].split(":")[-1].isdigit():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from typing import Any
 
-    from firmware.boards.board import Board, Port
+    from firmware.boards.board import Board, Datagrams, Port
 
 
 class _Wait:
@@ -26,7 +26,7 @@ class _Wait:
 
     __slots__ = ("port", "until_ms")
 
-    def __init__(self, port: Port | Flag | None, until_ms: int | None) -> None:
+    def __init__(self, port: Port | Datagrams | Flag | None, until_ms: int | None) -> None:
         self.port = port
         self.until_ms = until_ms
 
@@ -76,7 +76,7 @@ class Loop:
         """Let other tasks run."""
         await _Wait(None, self._board.ticks_ms())
 
-    async def port_ready(self, port: Port | Flag, until_ms: int | None = None) -> bool:
+    async def port_ready(self, port: Port | Datagrams | Flag, until_ms: int | None = None) -> bool:
         """Wait until the port has bytes or was closed (a flag: is raised), or until that moment; return whether it is so."""
         if not port.has_data():
             await _Wait(port, until_ms)

@@ -15,7 +15,7 @@ from firmware.signing import sign, verify_by
 from protocol import sync
 from protocol.ack import STATUS_EPOCH, decode_ack, decode_error
 from protocol.batch import Batch, encode_batch_parts
-from protocol.compat import const
+from protocol.compat import collect_garbage, const
 from protocol.cose import TYP_ACK, TYP_BATCH
 from protocol.errors import ProtocolError, RemoteProtocolError
 from protocol.keyset import ROLE_ACK
@@ -92,6 +92,7 @@ class Outbox:
             HttpError: the service cannot be reached.
             ProtocolError: what came back is no ack for this batch; or something turned out to be lost.
         """
+        collect_garbage()
         nonce = self._board.random_bytes(8)
         sent_ms = self._loop.now_ms()
         batch = self._batch(nonce, asks)

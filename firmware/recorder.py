@@ -9,7 +9,18 @@ from firmware.journal import JournalFull
 from firmware.loop import Flag
 from protocol.compat import const
 from protocol.decisions import DECISION_OUTCOME_UNKNOWN
-from protocol.tap import KIND_BOOT, KIND_CLOCK_STEP, KIND_FAULT, KIND_INTENT, KIND_OUTCOME, Tap, encode_tap
+from protocol.tap import (
+    KIND_ACQUIRER_BLOB,
+    KIND_BOOT,
+    KIND_CLOCK_STEP,
+    KIND_FAULT,
+    KIND_INTENT,
+    KIND_OUTCOME,
+    KIND_SINGLE,
+    KIND_TOP_UP,
+    Tap,
+    encode_tap,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
     from firmware.journal import Journal
 
 _OUTCOME_SLOTS = const(2)
+_BLOB_SLOTS = const(3)
 _BOOT_FILE = "boot"
 _FREE_RIDES = const(0)
 
@@ -29,9 +41,9 @@ class Place:
         line, trip, stop: numbers; None while not yet told.
     """
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, trip: int | None = None) -> None:
         self.line: int | None = line
-        self.trip: int | None = None
+        self.trip = trip
         self.stop: int | None = None
 
     def take(self, words: list[str]) -> bool:
@@ -85,32 +97,42 @@ class Recorder:
             **fields,
         )
 
-    def _append(self, kind: int, fields: dict[str, Any]) -> Tap:
+    def _append(self, kind: int, fields: dict[str, Any], slots_after: int = 0) -> Tap:
         taps = []
 
         def make(sequence: int) -> bytes:
             taps.append(self._tap(sequence, kind, fields))
             return encode_tap(taps[-1])
 
-        keeps_place = kind == KIND_INTENT or self._committing is not None
-        self._journal.append(make, _OUTCOME_SLOTS if keeps_place else 0)
+        keeps_place = kind in {KIND_INTENT, KIND_TOP_UP} or self._committing is not None
+        self._journal.append(make, _OUTCOME_SLOTS if keeps_place else slots_after)
         self.recorded.raise_()
         return taps[-1]
 
-    def tap(self, kind: int, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
-        """Record a tap, with place and versions, and return it; JournalFull when there is no room."""
+    def tap(self, kind: int, slots_after: int = 0, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        """Record a tap, with place and versions, and return it; JournalFull when there is no room, for it and that behind it."""
         place = self.place
         fields["line"], fields["trip"], fields["stop"] = place.line, place.trip, place.stop
         fields["fare_table"], fields["deny_list"] = self.versions
-        return self._append(kind, fields)
+        return self._append(kind, fields, slots_after)
+
+    def tap_with_blob(self, blob: bytes, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        """Record a ride and behind it the acquirer's blob, and return the ride; JournalFull when there is no room for both."""
+        tap = self.tap(KIND_SINGLE, _BLOB_SLOTS, **fields)
+        self.blob(tap.sequence, blob)
+        return tap
+
+    def blob(self, sequence: int, blob: bytes) -> None:
+        """Record the acquirer's blob of a ride; JournalFull when there is no room."""
+        self._append(KIND_ACQUIRER_BLOB, {"reference": sequence, "evidence": blob})
 
     def records_since(self, tap: Tap) -> int:
         """Return how many records lie between a tap and the next one."""
         return self._journal.next_sequence - 1 - tap.sequence
 
-    def intent(self, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
-        """Record a debit that is about to be committed; room for its outcome is kept, whatever else is recorded meanwhile."""
-        self._committing = self.tap(KIND_INTENT, **fields)
+    def intent(self, kind: int = KIND_INTENT, **fields: Any) -> Tap:  # noqa: ANN401 - the fields of a tap
+        """Record what is about to be committed, a debit or a top-up; room for its outcome is kept, whatever else is recorded."""
+        self._committing = self.tap(kind, **fields)
         return self._committing
 
     def outcome(

@@ -16,7 +16,7 @@ from firmware.readers.reader import MediumGone, ReaderFault, converse
 from firmware.tickets import Tickets
 from firmware.transit_cards import TransitCards
 from protocol.cards.desfire import NotOurCard, select_transit_card
-from protocol.compat import const
+from protocol.compat import collect_garbage, const
 from protocol.decisions import (
     DECISION_MEDIUM_FAULT,
     DECISION_TORN,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from firmware.boards.board import Board
     from firmware.feedback import Feedback
-    from firmware.keys import Membership
+    from firmware.keys import Identity, Membership
     from firmware.loop import Loop
     from firmware.readers.reader import CardReader, Target
     from firmware.recent_taps import RecentTaps
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _READER_RETRY_MS = const(500)
 _READER_RETRY_MS_MAX = const(30_000)
+_RECEIPT_PREFIX = "JQ3:"
 
 
 class Validator:
@@ -62,6 +63,11 @@ class Validator:
         self._transit_cards = TransitCards(self._farebox)
         self._bank_cards = BankCards(self._farebox)
         self._tickets = Tickets(self._farebox)
+        self._serve_receipt: Callable[[str], None] | None = None
+
+    def load_money_as(self, identity: Identity) -> None:
+        """Load money that waits for a card, asked for by the device's own key."""
+        self._transit_cards.load_money_as(self._loop, identity)
 
     # The three tasks.
 
@@ -74,7 +80,9 @@ class Validator:
                 while True:
                     target = await reader.wait_for_card()
                     await self._serve_card(reader, target)
+                    collect_garbage()
                     await reader.release()
+                    self._bank_cards.wipe()
                     retry_ms = _READER_RETRY_MS
             except ReaderFault as fault:
                 self._board.log("reader: " + str(fault))
@@ -83,7 +91,15 @@ class Validator:
 
     async def serve_codes(self) -> None:
         """Serve the code scanner."""
-        await self._serve_lines(self._board.qr, self._tickets.serve)
+        await self._serve_lines(self._board.qr, self._take_code)
+
+    async def show_codes(self, device: bytes) -> None:
+        """Show the validator's own codes, and take the receipts of who has paid by them."""
+        from firmware.screen import Screen  # noqa: PLC0415 - not every validator has a screen for codes
+
+        screen = Screen(self._farebox, device)
+        self._serve_receipt = screen.serve
+        await screen.show(self._loop)
 
     async def serve_driver(self) -> None:
         """Serve the driver's console."""
@@ -97,7 +113,14 @@ class Validator:
             line = decoder.next_line()
             while line is not None:
                 take(line)
+                collect_garbage()
                 line = decoder.next_line()
+
+    def _take_code(self, text: str) -> None:
+        if self._serve_receipt is not None and text.startswith(_RECEIPT_PREFIX):
+            self._serve_receipt(text)
+        else:
+            self._tickets.serve(text)
 
     # Cards.
 
@@ -126,5 +149,8 @@ class Validator:
     def _take_console_line(self, line: str) -> None:
         if line == "cash":
             self._farebox.serve_account(MediumFacts(MEDIUM_CASH, ADULT))
-        elif not self._farebox.recorder.place.take(line.split()):
+        elif self._farebox.recorder.place.take(line.split()):
+            # Now and not at the next tap: another door's riders of the run that ends here are on their ride, too.
+            self._farebox.recent.ride_on(self._farebox.recorder.place.trip)
+        else:
             self._board.log("console: a line that is not understood")

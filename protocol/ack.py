@@ -47,6 +47,7 @@ WANTED_CA_KEYS = const(4)
 WANTED_TOP_UPS = const(5)
 WANTED_ALLOW_LIST = const(6)
 WANTED_KEY_BUNDLE = const(7)
+WANTED_NEXT_FARE_TABLE = const(8)
 
 _U16_MAX = const(0xFFFF)
 _U32_MAX = const(0xFFFFFFFF)

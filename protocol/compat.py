@@ -23,18 +23,49 @@ else:
     from micropython import const
 
 _BLOCK_BYTES = const(64)
+_LEAST_WIPED_BYTES = const(16)
 
 
 def collect_garbage_often(often: bool) -> None:
-    """Let MicroPython collect garbage after every 2 KB that were allocated, or as usual only when the heap is full.
+    """Say whether MicroPython collects garbage early and often, while a program is loaded, or when its heap is full.
 
-    What is made while a program starts stays; it lies close together only if the garbage between is taken away in time. Later
-    that would only cost time.
+    Late collection leaves what a program keeps scattered all over its heap. Once it is at work it collects by itself, when nobody
+    waits (`collect_garbage`).
     """
     if MICROPYTHON:
         import gc  # noqa: PLC0415
 
         gc.threshold(2048 if often else -1)  # type: ignore[attr-defined]
+
+
+def collect_garbage() -> None:
+    """Collect garbage now, on MicroPython: some 16 ms on a board, so when a rider has been told and before what takes much."""
+    if MICROPYTHON:
+        import gc  # noqa: PLC0415
+
+        gc.collect()
+
+
+def wipe_free_memory() -> None:
+    """Overwrite, on MicroPython, all memory that nobody holds: Python cannot overwrite bytes and integers that it has dropped.
+
+    Everything free is taken as blocks of zeros, large ones first, and given back at once.
+    """
+    if MICROPYTHON:
+        import gc  # noqa: PLC0415
+
+        gc.collect()
+        gc.disable()  # or each block that is not to be had would be looked for by another collection
+        size = gc.mem_free()  # type: ignore[attr-defined]
+        taken: object = None
+        while size >= _LEAST_WIPED_BYTES:
+            try:
+                taken = (bytearray(size), taken)
+            except MemoryError:
+                size >>= 1
+        taken = None
+        gc.enable()
+        gc.collect()
 
 
 def forget(*modules: str) -> None:
@@ -59,25 +90,32 @@ def sha256_of(parts: list[bytes]) -> bytes:
     return digest.digest()
 
 
+def sha1_of(parts: list[bytes | bytearray | memoryview]) -> bytes:
+    """Return the SHA-1 digest of pieces as if they were one, 20 bytes: bank cards know no other hash (EMV Book 2 annex B3.1)."""
+    digest = hashlib.sha1()  # noqa: S324 - signatures of bank cards are over it
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
 def crc32(data: bytes | bytearray | memoryview, seed: int = 0) -> int:
     """Return the CRC-32 of ISO-HDLC over `data`, going on from `seed`."""
     return _crc32(data, seed) & 0xFFFFFFFF
 
 
 if MICROPYTHON:
+    # Sixty-four exclusive-ors in Python are sixty-four small numbers; of one large number it is one.
+    _INNER_PAD = int.from_bytes(b"\x36" * _BLOCK_BYTES, "big")
+    _OUTER_PAD = int.from_bytes(b"\x5c" * _BLOCK_BYTES, "big")
 
     def hmac_sha256(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
         """Return HMAC-SHA256 (RFC 2104), 32 bytes."""
         if len(key) > _BLOCK_BYTES:
             key = sha256(key)
-        inner = bytearray(0x36 for _ in range(_BLOCK_BYTES))
-        outer = bytearray(0x5C for _ in range(_BLOCK_BYTES))
-        for index, byte in enumerate(key):
-            inner[index] ^= byte
-            outer[index] ^= byte
-        digest = hashlib.sha256(inner)
+        padded = int.from_bytes(key + bytes(_BLOCK_BYTES - len(key)), "big")
+        digest = hashlib.sha256((padded ^ _INNER_PAD).to_bytes(_BLOCK_BYTES, "big"))
         digest.update(data)
-        outer_digest = hashlib.sha256(outer)
+        outer_digest = hashlib.sha256((padded ^ _OUTER_PAD).to_bytes(_BLOCK_BYTES, "big"))
         outer_digest.update(digest.digest())
         return outer_digest.digest()
 
@@ -93,7 +131,4 @@ def constant_time_equal(left: bytes, right: bytes) -> bool:
     """Compare two byte strings in a time that depends on their lengths alone."""
     if len(left) != len(right):
         return False
-    difference = 0
-    for a, b in zip(left, right):
-        difference |= a ^ b
-    return difference == 0
+    return not int.from_bytes(left, "big") ^ int.from_bytes(right, "big")

@@ -51,6 +51,9 @@ TYP_KEY_SET = "key-set"
 TYP_ROTATION = "rotation"
 TYP_RETIREMENT = "retirement"
 TYP_KEY_BUNDLE = "key-bundle"
+TYP_CARD_AUTHORITIES = "card-authorities"
+TYP_TOP_UP_REQUEST = "top-up-request"
+TYP_TOP_UP_COMMAND = "top-up-command"
 
 _HEADER_ALG = const(1)
 _HEADER_KID = const(4)

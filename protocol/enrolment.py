@@ -31,11 +31,13 @@ _CODE_BYTES = const(34)
 _CODE_CHARACTERS = const(55)
 _GROUP = const(5)
 _BUNDLE_BYTES = const(184)
+_BUNDLE_BYTES_OF_TWO = const(224)
 _QR_DAYS = const(3)
+_NO_SECRET = bytes(8)
 _PROFILE_SHARED_SECRET = const(3)
 ENROLMENT_VERSION = const(1)
 _REQUEST = Layout("enrolment", EnrolmentError, 6, ((1, 16), (2, 8), (5, 32)), ((4, 1, 3),))
-_ENROLLED = Layout("enrolled", EnrolmentError, 9, ((1, 16), (6, 192)), ((2, 0, U32_MAX), (8, 0, U32_MAX)), (9,))
+_ENROLLED = Layout("enrolled", EnrolmentError, 9, ((1, 16),), ((2, 0, U32_MAX), (8, 0, U32_MAX)), (9,))
 
 
 class Invitation:
@@ -103,6 +105,24 @@ def parse_invitation(text: str) -> Invitation:
     )
 
 
+class EarlierKeys:
+    """The transit keys of the generation before, while a city's cards are rolled over to new ones.
+
+    Attributes:
+        newer: version of the keys in the bundle itself, 1 to 255.
+        version: version of these.
+        transit_read, transit_debit: masters, 16 bytes each.
+    """
+
+    __slots__ = ("newer", "transit_debit", "transit_read", "version")
+
+    def __init__(self, newer: int, version: int, transit_read: bytes, transit_debit: bytes) -> None:
+        self.newer = newer
+        self.version = version
+        self.transit_read = transit_read
+        self.transit_debit = transit_debit
+
+
 class KeyBundle:
     """The secret keys that a validator holds.
 
@@ -111,9 +131,19 @@ class KeyBundle:
         token_key: for tokens of media, 32 bytes.
         qr_day_keys: key by day number (unix days, UTC) for rotating codes, 32 bytes each; three days.
         token_key_version: which token key this is.
+        vehicle_secret: what the validators of the vehicle share, 8 bytes; zeros from a service that has none.
+        earlier: the transit keys before, while cards with them are about; None for most of the time.
     """
 
-    __slots__ = ("qr_day_keys", "token_key", "token_key_version", "transit_debit", "transit_read")
+    __slots__ = (
+        "earlier",
+        "qr_day_keys",
+        "token_key",
+        "token_key_version",
+        "transit_debit",
+        "transit_read",
+        "vehicle_secret",
+    )
 
     def __init__(
         self,
@@ -122,19 +152,28 @@ class KeyBundle:
         token_key: bytes,
         qr_day_keys: dict[int, bytes],
         token_key_version: int,
+        vehicle_secret: bytes = _NO_SECRET,
+        earlier: EarlierKeys | None = None,
     ) -> None:
         self.transit_read = transit_read
         self.transit_debit = transit_debit
         self.token_key = token_key
         self.qr_day_keys = qr_day_keys
         self.token_key_version = token_key_version
+        self.vehicle_secret = vehicle_secret
+        self.earlier = earlier
 
     def encode(self) -> bytes:
-        """Return the bundle as it is wrapped, 184 bytes."""
+        """Return the bundle as it is wrapped, 184 bytes, or 224 with keys of two generations."""
         data = self.transit_read + self.transit_debit + self.token_key
         for day in sorted(self.qr_day_keys):
             data += day.to_bytes(4, "big") + self.qr_day_keys[day]
-        return data + self.token_key_version.to_bytes(4, "big") + bytes(_BUNDLE_BYTES - len(data) - 4)
+        data += self.token_key_version.to_bytes(4, "big")
+        data += bytes(_BUNDLE_BYTES - len(data) - len(self.vehicle_secret)) + self.vehicle_secret
+        earlier = self.earlier
+        if earlier is None:
+            return data
+        return data + bytes((earlier.newer, earlier.version)) + bytes(6) + earlier.transit_read + earlier.transit_debit
 
 
 def decode_key_bundle(data: bytes) -> KeyBundle:
@@ -143,14 +182,25 @@ def decode_key_bundle(data: bytes) -> KeyBundle:
     Raises:
         EnrolmentError: it has not the size of one.
     """
+    earlier = None
+    if len(data) == _BUNDLE_BYTES_OF_TWO:
+        earlier = EarlierKeys(data[184], data[185], data[192:208], data[208:])
+        data = data[:_BUNDLE_BYTES]
     if len(data) != _BUNDLE_BYTES:
-        raise EnrolmentError("a key bundle has " + str(_BUNDLE_BYTES) + " bytes")
+        raise EnrolmentError(
+            "a key bundle has " + str(_BUNDLE_BYTES) + " bytes, or with two generations of keys 40 more"
+        )
     days = {}
     for index in range(_QR_DAYS):
         start = 64 + 36 * index
         days[int.from_bytes(data[start : start + 4], "big")] = data[start + 4 : start + 36]
     version = int.from_bytes(data[64 + 36 * _QR_DAYS : 68 + 36 * _QR_DAYS], "big")
-    return KeyBundle(data[:16], data[16:32], data[32:64], days, version)
+    return KeyBundle(data[:16], data[16:32], data[32:64], days, version, data[-len(_NO_SECRET) :], earlier)
+
+
+def is_wrapped_bundle(value: object) -> bool:
+    """Return whether that may be a key bundle, wrapped: RFC 3394 adds 8 bytes."""
+    return isinstance(value, bytes) and len(value) in (_BUNDLE_BYTES + 8, _BUNDLE_BYTES_OF_TWO + 8)
 
 
 class EnrolmentRequest:
@@ -278,6 +328,8 @@ def decode_enrolled(payload: bytes) -> Enrolled:
         EnrolmentError: the payload has not the shape of one.
     """
     fields = _ENROLLED.read(payload)
+    if not is_wrapped_bundle(fields[6]):
+        raise _ENROLLED.refusal("key 6 has 192 or 232 bytes")
     _require_key(ec2_point, fields[3])
     _require_key(ec2_point, fields[4])
     key_set = fields.get(9, b" ")

@@ -59,6 +59,10 @@ class EnrolmentError(RemoteProtocolError):
     """Not an enrolment of this protocol, or not one meant for us."""
 
 
+class TopUpError(RemoteProtocolError):
+    """Not a top-up of this protocol, or not one meant for us."""
+
+
 class RotationError(RemoteProtocolError):
     """Not a rotation or retirement of this protocol."""
 

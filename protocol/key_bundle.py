@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from protocol import cbor
 from protocol.compat import hmac_sha256
 from protocol.cose import ec2_point
+from protocol.enrolment import is_wrapped_bundle
 from protocol.errors import BadCose, EnrolmentError
 from protocol.fields import U32_MAX, Layout
 from protocol.p256 import is_on_curve
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from protocol.cose_mac import MacKey
 
 _LABEL = b"JOLAQY key-bundle"
-_LAYOUT = Layout("key bundle", EnrolmentError, 4, ((1, 16), (5, 192)), ((2, 0, U32_MAX), (3, 0, U32_MAX)), (4, 5))
+_LAYOUT = Layout("key bundle", EnrolmentError, 4, ((1, 16),), ((2, 0, U32_MAX), (3, 0, U32_MAX)), (4, 5))
 
 
 class WrappedBundle:
@@ -32,7 +33,7 @@ class WrappedBundle:
         device, epoch: for whom.
         number: the day number (unix days, UTC) of its first QR day key; grows.
         ephemeral: the COSE_Key that the service made for this message; absent on profile 3.
-        wrapped: the `KeyBundle`, wrapped, 192 bytes.
+        wrapped: the `KeyBundle`, wrapped, 192 bytes, or 232 with two generations of transit keys.
     """
 
     __slots__ = ("device", "ephemeral", "epoch", "number", "wrapped")
@@ -81,8 +82,8 @@ def decode_wrapped_bundle(payload: bytes) -> WrappedBundle:
         EnrolmentError: the payload is not one, or the ephemeral key does not lie on its curve.
     """
     fields = _LAYOUT.read(payload)
-    if 5 not in fields:
-        raise _LAYOUT.refusal("without keys")
+    if not is_wrapped_bundle(fields.get(5)):
+        raise _LAYOUT.refusal("key 5 has 192 or 232 bytes")
     if 4 in fields:
         try:
             x, y = ec2_point(fields[4])

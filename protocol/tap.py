@@ -43,6 +43,14 @@ MEDIUM_QR_SCREEN = const(5)
 MEDIUM_CASH = const(6)
 MEDIUM_OTHER = const(7)
 
+PRODUCT_SINGLE = const(1)
+PRODUCT_TRANSFER = const(2)
+PRODUCT_QUOTA = const(3)
+PRODUCT_FREE_DAY = const(4)
+PRODUCT_FAULT = const(5)
+# From here on they are the passes of the city's tariff.
+PRODUCT_PASSES = const(100)
+
 CLOCK_UNKNOWN = const(0)
 CLOCK_HOLDOVER = const(1)
 CLOCK_INFORMATIVE = const(2)

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -18,11 +19,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from simulator.card_command import card
+from simulator.card_images import ImagesDamaged, read_card_images
 from simulator.chaos.commands import chaos
 from simulator.count import faults_in
 from simulator.day import Day, Settings
 from simulator.keys import read_keys, write_keys
+from simulator.pan_scan.command import pan_scan
 from simulator.process import ProcessFault
+from simulator.proxy_command import proxy
 from simulator.runtimes import RUNTIMES, RuntimeMissing
 from simulator.service import ClockFile, Service, ServiceError, ServiceProcess, run_command
 
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simulator.day import Report
+    from simulator.desfire_card import DesfireCard
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -129,6 +135,10 @@ def day_command(
     server: Annotated[str, typer.Option(help="A running service, http://HOST:PORT, instead of one of our own.")] = "",
     token: Annotated[str, typer.Option(envvar="JOLAQY_TOKEN", help="Administrator's token for --server.")] = "",
     clock_file: Annotated[Path | None, typer.Option(help="The file by which --server is told the time.")] = None,
+    cards: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Transport cards that a desk has issued (jolaqy-sim card --keep)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a city's day on a fresh database in a temporary folder, and count what became of every tap.
@@ -136,11 +146,15 @@ def day_command(
     The database may be another one, JOLAQY_DATABASE_URL, if it is empty. The city's keys are derived from the seed: they protect
     nothing. With --server, a service must run as `jolaqy serve --clock-file FILE`, its keys under JOLAQY_HOME.
 
+    With --cards, riders hold cards that `jolaqy-bench card issue` has made with the city's keys (those of the seed are written by
+    `jolaqy-sim keys`). With --server as well, the desk is held to have told the service what was loaded onto them.
+
     Exit code 4: a promise was broken (a tap lost or doubled, books out of balance, another share than was counted).
 
     Example: jolaqy-sim day --seed 7 --json
     """
     settings = _settings(seed, riders, day, hours, runtime, power_cuts)
+    settings = replace(settings, cards=_cards(cards), cards_are_sold=bool(server))
     if server and (not token or clock_file is None):
         _fail("--server needs --token and --clock-file", "start it as: jolaqy serve --clock-file FILE", EXIT_USAGE)
     with tempfile.TemporaryDirectory(prefix="jolaqy-home-") as temporary:
@@ -150,6 +164,33 @@ def day_command(
             write_keys(home, seed)
         report = _try(lambda: _play(settings, home, server, token, clock_file))
     _tell(report, as_json)
+
+
+def _cards(path: Path | None) -> tuple[DesfireCard, ...]:
+    try:
+        return tuple(read_card_images(path)) if path is not None else ()
+    except OSError as error:
+        _fail(
+            f"cannot read {path}: {error.strerror}", "name a file that jolaqy-sim card --keep has written", EXIT_USAGE
+        )
+    except ImagesDamaged as error:
+        _fail(str(error), "name a file that jolaqy-sim card --keep has written", EXIT_USAGE)
+
+
+@app.command("keys")
+def keys_command(
+    folder: Annotated[Path, typer.Argument(help="Where keys.json is written; there must be none yet.")],
+    seed: SeedOption = 1,
+) -> None:
+    """Write the keys of a simulated city, for a card desk that issues cards for its day. They protect nothing.
+
+    Example: jolaqy-sim keys /tmp/desk --seed 7, and then jolaqy-bench card issue --keys /tmp/desk/keys.json
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_keys(folder, seed)
+    except OSError as error:
+        _fail(f"cannot write {folder / 'keys.json'}: {error.strerror}", "name another folder")
 
 
 def _require_fresh_database(home: Path) -> None:
@@ -260,6 +301,9 @@ def _tenge(amount_minor: int) -> str:
 
 
 app.command("chaos")(chaos)
+app.command("proxy")(proxy)
+app.command("pan-scan")(pan_scan)
+app.command("card")(card)
 
 
 def main() -> None:

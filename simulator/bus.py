@@ -96,6 +96,7 @@ class Bus:
         presented: media held before the validator, tries included.
         refused: red lights by decision code.
         power_cuts: how often the power failed.
+        device: id of its validator, where the vehicle has more than one.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Bus:
         self.presented = 0
         self.refused: dict[int, int] = {}
         self.power_cuts = 0
+        self.device = ""
         self.unsettled = 0
         self._queue: deque[Turn] = deque()
         self._turn: Turn | None = None
@@ -152,6 +154,12 @@ class Bus:
         if self._turn is None and self._queue:
             self._next_rider()
         self.wake()
+
+    def join(self, turn: Turn) -> None:
+        """Somebody comes to the end of the queue while the bus stands here."""
+        self._queue.append(turn)
+        if self._turn is None:
+            self._next_rider()
 
     def cut_power(self) -> None:
         """The power fails now; it comes back after a while, and riders who saw no light try again."""

@@ -77,6 +77,7 @@ def _count_taps(service: Service, cleared: list[dict[str, Any]], buses: Sequence
         "taps_doubled": len(keys) - len(set(keys)) + len(set(keys) - set(accepted)),
         "taps_unsettled": sum(bus.unsettled for bus in buses),
         "refused_by_decision": {DECISION_NAMES[decision]: refused[decision] for decision in sorted(refused)},
+        "card_proofs": _sum_by_key([{fare["card_proof"]: 1} for fare in cleared if fare["card_proof"]]),
         "fares_minor_by_medium": dict(
             sorted(_sum_by_key([{fare["medium"]: fare["charged_minor"]} for fare in cleared]).items())
         ),
@@ -87,7 +88,7 @@ def _accepted_taps(service: Service, buses: Sequence[Bus]) -> dict[str, Acceptan
     """Return every green light under the key that the back office gives its tap."""
     devices = {row["vehicle"]: row["device"] for row in service.get("/v1/validators")["validators"]}
     return {
-        f"{devices[bus.code]}/{epoch}/{sequence}": acceptance
+        f"{bus.device or devices[bus.code]}/{epoch}/{sequence}": acceptance
         for bus in buses
         for (epoch, sequence), acceptance in bus.accepted.items()
     }
@@ -149,5 +150,6 @@ def faults_in(result: dict[str, Any]) -> list[str]:
             "the purses of the cards were debited of something else than was cleared",
             result["purses_debited_minor"] == result["fares_minor_by_medium"].get("transport_card", 0),
         ),
+        ("a ride is cleared that its card has not signed", result["card_proofs"].get("wrong", 0) == 0),
     )
     return [fault for fault, holds in checks if not holds]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.bus import Bus, DriverTerminal
 from simulator.camera import QrScanner
+from simulator.card_authorities import authorities_as_json
 from simulator.city import StopVisit, Vehicle, day_start_ms, timetable
 from simulator.count import Witnesses, count_day
 from simulator.counterparties.sms_aggregator import Habits, SmsAggregator
@@ -20,7 +21,9 @@ from simulator.network import CALM, Network, Weather
 from simulator.pn532_chip import Pn532Chip
 from simulator.process import ValidatorProcess
 from simulator.riders import Rider, draw_riders
-from simulator.wallet import Wallet, msisdn
+from simulator.service import ServiceError
+from simulator.vehicle_network import VehicleNetwork
+from simulator.wallet import Wallet, msisdn, picture_turn
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulator.bus import Turn
+    from simulator.desfire_card import DesfireCard
     from simulator.service import ClockFile, Service
+    from simulator.vehicle_network import Plug
 
 CITY = "almaty"
 _MINUTE_MS = 60_000
@@ -38,6 +43,8 @@ _DRAIN_MINUTES = 50
 _UPLOAD_INTERVAL_S = 600
 _LATEST_BOARDING_MINUTES = 40
 _CUTS_MARGIN_MINUTES = 30
+_DATAGRAM_MS = 2
+_FRIEND_MS = 3_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,9 @@ class Settings:
         runtime: what runs the validators.
         power_cuts: how many, over the whole fleet.
         report_heap: measure the validators' heap (slower).
+        doors: of each vehicle, 1 or 2; with two, every second ticket is shown as a picture at the other one, too.
+        cards: transport cards that a desk has issued with the city's keys, fresh; riders hold them in place of their own.
+        cards_are_sold: the desk has told clearing what was loaded onto them.
     """
 
     seed: int = 1
@@ -59,6 +69,9 @@ class Settings:
     power_cuts: int = 12
     weather: Weather = field(default_factory=Weather)
     report_heap: bool = False
+    doors: int = 1
+    cards: tuple[DesfireCard, ...] = ()
+    cards_are_sold: bool = False
 
 
 @dataclass
@@ -82,7 +95,8 @@ class Day:
         progress: told how much of the day has passed, 0 to 1, and what is going on.
 
     Attributes:
-        buses: by the vehicle's code.
+        buses: by the vehicle's code, as seen from the front door.
+        back_doors: the same buses as seen from the other door, where they have one.
         wallets: what each rider holds.
     """
 
@@ -106,6 +120,7 @@ class Day:
         self._world = World(settings.seed, self._midnight_ms + (settings.hours[0] - _TOP_UP_HOURS_BEFORE) * _HOUR_MS)
         self._clock.set(self._world.now_ms)
         self.buses: dict[str, Bus] = {}
+        self.back_doors: dict[str, Bus] = {}
         self._validators = ExitStack()
         self.wallets: list[Wallet] = []
         self._boardings_missed = 0
@@ -124,19 +139,19 @@ class Day:
             result,
             time.monotonic() - started,
             (self._ended_ms - self._midnight_ms) / 1000 - self._settings.hours[0] * 3600,
-            max(bus.process.heap_peak for bus in self.buses.values()),
+            max(bus.process.heap_peak for bus in self._all_doors()),
         )
 
     def _count(self) -> dict[str, Any]:
         self._progress(1, "closing the day")
-        witnesses = Witnesses(list(self.buses.values()), self.wallets, self._aggregator)
+        witnesses = Witnesses(self._all_doors(), self.wallets, self._aggregator)
         settings = self._settings
         return {
             "city": CITY,
             "day": settings.day.isoformat(),
             "seed": settings.seed,
             "runtime": settings.runtime,
-            "validators": len(self.buses),
+            "validators": len(self._all_doors()),
             "riders": settings.riders,
             "boardings_missed": self._boardings_missed,
             **count_day(self._service, CITY, settings.day.isoformat(), witnesses),
@@ -150,17 +165,34 @@ class Day:
         riders = draw_riders(self._world.chance("riders"), self._settings.riders, lines, self._settings.hours)
         self._progress(0, "issuing cards")
         self.wallets = [Wallet(rider, self._city["number"], self._keys, self._world) for rider in riders]
-        self._top_up()
+        self._service.post("/v1/card-authorities", authorities_as_json(CITY))
+        self._top_up(self._hand_out_cards())
         self._deny()
         for index, vehicle in enumerate(vehicles):
             self._progress(0, f"enrolling validator {index + 1} of {len(vehicles)}")
-            self.buses[vehicle.code] = self._make_bus(vehicle.code)
+            self._make_vehicle(vehicle.code)
         self._plan(timetable(vehicles, self._settings.day, self._city["zone"], self._settings.hours), riders)
         self._plan_power_cuts()
+        self._bring_friends()
 
-    def _top_up(self) -> None:
+    def _hand_out_cards(self) -> list[Wallet]:
+        """Let riders hold the cards that a desk has issued, and return those riders."""
+        able = [wallet for wallet in self.wallets if wallet.transit_card is not None and not wallet.rider.trouble]
+        if len(able) < len(self._settings.cards):
+            raise ServiceError(
+                f"{len(able)} riders have transport cards, too few for {len(self._settings.cards)} cards"
+            )
+        holders = able[: len(self._settings.cards)]
+        for wallet, card in zip(holders, self._settings.cards, strict=True):
+            wallet.hold(card, self._keys["token_key"])
+        return holders
+
+    def _top_up(self, holders: list[Wallet]) -> None:
         """An agent has sold each transport card with money on it."""
+        told = holders if self._settings.cards_are_sold else []
         for wallet in self.wallets:
+            if wallet in told:
+                continue
             if wallet.transit_card is not None and wallet.token is not None and wallet.rider.trouble != "foreign":
                 order = {
                     "reference": f"sale-{self._settings.day}-{wallet.rider.number}",
@@ -176,17 +208,41 @@ class Day:
         if tokens:
             self._service.post("/v1/lists/deny", {"city": CITY, "tokens": tokens})
 
-    def _make_bus(self, code: str) -> Bus:
+    def _make_vehicle(self, code: str) -> None:
+        if self._settings.doors == 1:
+            self.buses[code] = self._make_bus(code, code, None)
+            return
+        wires = VehicleNetwork()
+        self._validators.callback(wires.close)
+        for doors, name in ((self.buses, code), (self.back_doors, f"{code} back")):
+            plug = wires.plug()
+            bus = doors[code] = self._make_bus(code, name, plug)
+            plug.on_arrival = self._wake_soon(bus)
+            vehicles = self._service.get("/v1/validators")["validators"]
+            known = {each.device for each in self._all_doors()}
+            bus.device = next(
+                row["device"] for row in vehicles if row["vehicle"] == code and row["device"] not in known
+            )
+
+    def _wake_soon(self, bus: Bus) -> Callable[[], None]:
+        return lambda: self._world.after(_DATAGRAM_MS, bus.wake)
+
+    def _all_doors(self) -> list[Bus]:
+        return [*self.buses.values(), *self.back_doors.values()]
+
+    def _make_bus(self, code: str, name: str, plug: Plug | None) -> Bus:
         world, settings = self._world, self._settings
-        network = Network(self._service.address, world.chance(f"network {code}"), settings.weather)
-        chip, camera, driver = Pn532Chip(), QrScanner(world.chance(f"camera {code}")), DriverTerminal()
+        network = Network(self._service.address, world.chance(f"network {name}"), settings.weather)
+        chip, camera, driver = Pn532Chip(), QrScanner(world.chance(f"camera {name}")), DriverTerminal()
 
         def start(hear: Callable[[str], None]) -> ValidatorProcess:
             options: tuple[str, ...] = ("--upload-interval", str(_UPLOAD_INTERVAL_S))
             options += ("--report-heap", "1") if settings.report_heap else ()
-            seed = f"{settings.seed}-{code}"
+            seed = f"{settings.seed}-{name}"
             devices = (chip, camera, driver)
-            return ValidatorProcess(settings.runtime, self._folder / code, seed, devices, network.dial, hear, options)
+            return ValidatorProcess(
+                settings.runtime, self._folder / name, seed, devices, network.dial, hear, options, plug
+            )
 
         bus = Bus(world, code, network, chip, camera, driver, start)
         self._validators.callback(bus.process.close)
@@ -213,7 +269,7 @@ class Day:
                 waiting[visit.line, visit.stop] = queue[len(boarding_now) :]
             self._world.at(visit.at_ms, self._visit(visit, boarding_now, chance))
         self._boardings_missed = sum(len(queue) for queue in waiting.values())
-        for bus in self.buses.values():
+        for bus in self._all_doors():
             first_ms = min(visit.at_ms for visit in visits if visit.vehicle == bus.code)
             self._world.at(first_ms - 10 * _MINUTE_MS, bus.boot)
 
@@ -226,6 +282,21 @@ class Day:
                 else:
                     turns.append(wallet.turn(wallet.rider.boardings[index], chance))
             self.buses[visit.vehicle].visit(visit, turns)
+            if visit.vehicle in self.back_doors:
+                self.back_doors[visit.vehicle].visit(visit, [])
+
+        return act
+
+    def _bring_friends(self) -> None:
+        """Let every second rider with a ticket have a friend at the other door, who shows a picture of it."""
+        for wallet in self.wallets:
+            if wallet.rider.medium == "qr" and wallet.rider.number % 2 == 0 and self.back_doors:
+                wallet.on_shown = self._send_friend(wallet.rider.category)
+
+    def _send_friend(self, category: int) -> Callable[[Bus, str], None]:
+        def act(bus: Bus, text: str) -> None:
+            turn = picture_turn(text, category)
+            self._world.after(_FRIEND_MS, lambda: self.back_doors[bus.code].join(turn))
 
         return act
 
@@ -254,7 +325,7 @@ class Day:
         while now_ms < end_ms:
             now_ms += 10 * _MINUTE_MS
             self._run_until(now_ms)
-            presented = sum(bus.presented for bus in self.buses.values())
+            presented = sum(bus.presented for bus in self._all_doors())
             clock = (
                 f"{(now_ms - self._midnight_ms) // _HOUR_MS:02d}:{(now_ms - self._midnight_ms) // _MINUTE_MS % 60:02d}"
             )
@@ -273,11 +344,11 @@ class Day:
     def _drain(self, end_ms: int) -> None:
         """Buses stand in the depot, where the network is good, until all they had is acknowledged; then they are switched off."""
         self._progress(1, "buses in the depot send what is left")
-        for bus in self.buses.values():
+        for bus in self._all_doors():
             bus.network.covered = True
             bus.network.weather = CALM
         self._run_until(end_ms + _DRAIN_MINUTES * _MINUTE_MS)
-        for bus in self.buses.values():
+        for bus in self._all_doors():
             bus.process.kill()
         day_after = self._settings.day + timedelta(days=1)
         self._run_until(day_start_ms(day_after, self._city["zone"]) + 4 * _HOUR_MS)

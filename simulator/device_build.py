@@ -282,12 +282,17 @@ def image(top: Path, target: Path) -> Path:
     folder = build(top, target)
     file = folder.with_suffix(".romfs")
     if not file.exists():
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        writer = VfsRomWriter()
-        _pack(writer, folder)
-        draft.write_bytes(writer.finalise())
-        draft.rename(file)
+        pack(folder, file)
     return file
+
+
+def pack(folder: Path, file: Path) -> None:
+    """Write a folder as a ROMFS image."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    writer = VfsRomWriter()
+    _pack(writer, folder)
+    draft.write_bytes(writer.finalise())
+    draft.rename(file)
 
 
 def _pack(writer: VfsRomWriter, folder: Path) -> None:

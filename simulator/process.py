@@ -13,6 +13,7 @@ import subprocess
 from typing import IO, TYPE_CHECKING
 
 from firmware.boards.desktop import POWER_CUT_EXIT
+from simulator.counterparties.acquirer import put_key_into
 from simulator.runtimes import start_command
 from simulator.terminal import Terminal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from simulator.network import Link
     from simulator.terminal import Device
+    from simulator.vehicle_network import Plug
 
 _ENROL_TIMEOUT_S = 60
 _LOG_LINES_MAX = 50
@@ -52,6 +54,7 @@ class ValidatorProcess:
         dial: Callable[[], Link | None],
         hear: Callable[[str], None],
         options: tuple[str, ...] = (),
+        plug: Plug | None = None,
     ) -> None:
         """Prepare a validator.
 
@@ -63,6 +66,7 @@ class ValidatorProcess:
             dial: gives a link for each connection that it opens, None where there is no network.
             hear: told every line that it shows, lights or beeps.
             options: more options of the firmware.
+            plug: into the network of its vehicle, where it has one.
 
         Raises:
             RuntimeMissing: the runtime is not set up.
@@ -74,6 +78,7 @@ class ValidatorProcess:
         self._dial = dial
         self._hear = hear
         self._options = options
+        self._plug = plug
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._terminals: list[Terminal] = []
         self._child: subprocess.Popen[bytes] | None = None
@@ -87,10 +92,16 @@ class ValidatorProcess:
         self.heap_peak = 0
         self.log: list[str] = []
         state.mkdir(parents=True, exist_ok=True)
+        put_key_into(state, seed)
 
     def is_alive(self) -> bool:
         """Return whether the child is running."""
         return self._child is not None
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the child, while it is running."""
+        return None if self._child is None else self._child.pid
 
     def _address(self) -> str:
         host, port = self._listener.getsockname()[:2]
@@ -140,7 +151,9 @@ class ValidatorProcess:
         paths = [terminal.path for terminal in self._terminals]
         cut = () if cut_after_bytes is None else ("--cut-after-bytes", str(cut_after_bytes))
         named = ("--nfc", paths[0], "--qr", paths[1], "--driver", paths[2])
-        self._child = self._start("run", "--clock", "lockstep", "--rtc", str(now_ms), *named, *cut, *self._options)
+        plugged = () if self._plug is None else self._plug.options()
+        options = (*named, *cut, *plugged, *self._options)
+        self._child = self._start("run", "--clock", "lockstep", "--rtc", str(now_ms), *options)
         self._take_words_until_idle(now_ms)
 
     def run_until_idle(self, now_ms: int) -> int | None:
@@ -158,6 +171,7 @@ class ValidatorProcess:
         deadlines = [terminal.next_timeout_ms() for terminal in self._terminals]
         deadlines.append(self._link.next_timeout_ms() if self._link is not None else None)
         deadlines.append(self._until_ms)
+        deadlines.append(0 if self._plug is not None and self._plug.is_waiting() else None)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _wake(self, now_ms: int) -> None:
@@ -169,6 +183,7 @@ class ValidatorProcess:
             *(terminal.written for terminal in self._terminals),
             self._link_state,
             self._link_sent,
+            *(() if self._plug is None else (self._plug.give(),)),
         ]
         assert self._child is not None
         try:
@@ -202,7 +217,9 @@ class ValidatorProcess:
         self._until_ms = None if words[0] == "-" else self._boot_ms + int(words[0])
         for terminal, total in zip(self._terminals, words[1:4], strict=True):
             terminal.take(int(total), now_ms)
-        dials, written, is_open = (int(word) for word in words[4:7])
+        dials, written, is_open, *told = (int(word) for word in words[4:])
+        if self._plug is not None:
+            self._plug.take(told[0])
         while self._dials < dials:
             self._dials += 1
             self._accept()

@@ -7,7 +7,7 @@ it lies, and takes no heap.
 import sys
 
 import ffi  # type: ignore[import-not-found]
-import uctypes  # type: ignore[import-not-found]
+import uctypes
 import vfs  # type: ignore[import-not-found]
 
 _READ_ONLY = 0

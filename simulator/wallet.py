@@ -14,7 +14,7 @@ from protocol.tokens import LABEL_BANK, LABEL_TRANSIT, medium_token
 from simulator.bus import Turn
 from simulator.desfire_card import DesfireCard
 from simulator.emv_card import MASTERCARD_LIKE, VISA_LIKE, EmvCard
-from simulator.phone import PhoneTicket
+from simulator.phone import PhoneTicket, issue_ticket
 
 if TYPE_CHECKING:
     import random
@@ -28,6 +28,8 @@ _PURSE_MINOR = 300_000
 _EMPTY_PURSE_MINOR = 2_000
 _YEARS_5_S = 5 * 365 * 86_400
 _SCREENSHOT_AGE_S = 600
+# The city whose day is played: that of `simulator.day`, which needs wallets.
+_AUDIENCE = "almaty"
 _SCANNER_TRIES = 3
 
 
@@ -61,6 +63,7 @@ class Wallet:
         transit_card, bank_card: the virtual card, if that is the medium.
         token: of the medium where the back office must be told of it before the day, else None.
         purse_minor: what was loaded onto the transport card.
+        on_shown: told where a ticket was shown, and what the phone showed: somebody else may have seen it, too.
     """
 
     def __init__(self, rider: Rider, city: int, keys: Mapping[str, bytes], world: World) -> None:
@@ -71,15 +74,16 @@ class Wallet:
         self.purse_minor = 0
         self.bank_card: EmvCard | None = None
         self._ticket: PhoneTicket | None = None
+        self.on_shown: Callable[[Bus, str], None] | None = None
         now_s = world.now_ms // 1000
         if rider.medium == "transport_card":
             self._issue_transit_card(city, keys, now_s + _YEARS_5_S)
         elif rider.medium == "bank_card":
             self._issue_bank_card(keys["token_key"])
         elif rider.medium == "qr":
-            master = keys["qr_master"] if rider.trouble != "unknown" else bytes(32)
+            masters = keys if rider.trouble != "unknown" else {**keys, "qr_master": bytes(32)}
             ticket_id = _identity("ticket", rider.number)[:8]
-            self._ticket = PhoneTicket(ticket_id, city, rider.category, now_s + _YEARS_5_S, master)
+            self._ticket = issue_ticket(masters, _AUDIENCE, ticket_id, city, rider.category, now_s + _YEARS_5_S)
 
     def _issue_transit_card(self, city: int, keys: Mapping[str, bytes], expires_s: int) -> None:
         rider = self.rider
@@ -99,6 +103,12 @@ class Wallet:
         packed = bytes.fromhex(number + "F" * (20 - len(number)))
         self.token = medium_token(token_key, LABEL_BANK, packed)
 
+    def hold(self, card: DesfireCard, token_key: bytes) -> None:
+        """Hold a transport card that was issued elsewhere, in place of one's own."""
+        self.transit_card = card
+        self.token = medium_token(token_key, LABEL_TRANSIT, card.card_number)
+        self.purse_minor = card.balance_minor
+
     def turn(self, boarding: Boarding, chance: random.Random) -> Turn:
         """Return the rider's turn at a validator."""
         if self.rider.medium == "cash":
@@ -114,12 +124,28 @@ class Wallet:
             now_s = self._world.now_ms // 1000
             # Who shows a screenshot at first opens the app when it is refused.
             moment_s = now_s - _SCREENSHOT_AGE_S if mishap == "screenshot" and attempt == 0 else now_s
+            text = ticket.text(moment_s)
             for _ in range(_SCANNER_TRIES):
-                if bus.camera.look_at(ticket.text(moment_s), self._world.now_ms):
+                if bus.camera.look_at(text, self._world.now_ms):
                     break
+            if self.on_shown is not None:
+                self.on_shown(bus, text)
             return _nothing
 
         return present
+
+
+def picture_turn(text: str, category: int) -> Turn:
+    """Return the turn of somebody who shows the picture of another rider's code."""
+
+    def present(bus: Bus, attempt: int) -> Callable[[], None]:
+        del attempt
+        for _ in range(_SCANNER_TRIES):
+            if bus.camera.look_at(text, bus.world.now_ms):
+                break
+        return _nothing
+
+    return Turn("qr", category, present)
 
 
 def _nothing() -> None:

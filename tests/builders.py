@@ -15,7 +15,12 @@ from clearing.ingest.models import TapException
 from protocol import cbor, enrolment, keyset
 from protocol.ack import Ack, ErrorAnswer, decode_ack, decode_error
 from protocol.batch import Batch, encode_batch, genesis_head, next_head
+from protocol.cards import card_layout
+from protocol.cards.desfire_crypto import diversify
+from protocol.cards.ride_event import encode_evidence, ride_event
+from protocol.cards.transaction_mac import ride_input, transaction_mac
 from protocol.cose import TYP_ACK, TYP_BATCH, TYP_ENROLLED, TYP_ENROLMENT, ec2_point, key_thumbprint, sign1, verify1
+from protocol.decisions import DECISION_COMMITTED
 from protocol.errors import UnknownKid
 from protocol.keywrap import unwrap
 from protocol.tap import (
@@ -29,6 +34,7 @@ from protocol.tap import (
     Tap,
     encode_tap,
 )
+from protocol.tokens import mask_uid
 
 if TYPE_CHECKING:
     import httpx
@@ -72,6 +78,7 @@ class Device:
         enrolled: what it was told when it was enrolled.
         key_set: the one it holds.
         now_s: its clock.
+        city_keys: of the cards that ride with it; without them its records have no evidence.
     """
 
     def __init__(self, seed: int, city: str = CITY) -> None:
@@ -84,6 +91,8 @@ class Device:
         self.bundle: enrolment.KeyBundle | None = None
         self.key_set: keyset.KeySet | None = None
         self.now_s = NOW_S
+        self.city_keys: KeyStore | None = None
+        self._intents: dict[int, Tap] = {}
         self._nonces = 0
         self.begin_epoch(1)
 
@@ -137,7 +146,23 @@ class Device:
             "decision": 0,
         } | fields
         self.next_sequence = int(fields["sequence"]) + 1
-        return encode_tap(Tap(**fields))
+        tap = Tap(**fields)
+        if tap.kind == KIND_INTENT:
+            self._intents[tap.sequence] = tap
+        elif tap.decision == DECISION_COMMITTED and tap.evidence is None and tap.reference in self._intents:
+            tap.evidence = self._sign_as_card(self._intents[tap.reference], tap)
+        return encode_tap(tap)
+
+    def _sign_as_card(self, intent: Tap, outcome: Tap) -> bytes | None:
+        """What the card would have signed, as evidence; nothing before the city's keys are known here."""
+        if self.city_keys is None or intent.token is None or not 0 <= (intent.fare_minor or 0) < 1 << 31:
+            return None
+        uid, aes = b"\x04" + intent.token[:6], Aes()
+        key = diversify(aes, self.city_keys.transit_mac_master, card_layout.key_material(uid))
+        event = ride_event(intent, self.id, card_layout.EVENT_PURSE, 0, 0, outcome.balance_minor or 0)
+        counter = (intent.counter or 0) + 1 if outcome.counter is None else outcome.counter
+        mac = transaction_mac(aes, key, uid, counter, ride_input(event))
+        return encode_evidence(mac, mask_uid(self.city_keys.token_key, intent.token, uid), event)
 
     def card_ride(self, card: int, counter: int, decision: int = 15) -> list[bytes]:
         """Intent and outcome of a debit."""
@@ -234,6 +259,10 @@ class Office(Counter):
         self.database = database
         self.keys = keys
         self.clock = clock
+
+    def enrol(self, device: Device, vehicle: str = "A-101") -> Device:
+        device.city_keys = self.keys
+        return super().enrol(device, vehicle)
 
     def count(self, table: type[Base]) -> int:
         """How many rows a table has."""

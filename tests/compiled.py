@@ -1,4 +1,4 @@
-"""Protocol, firmware and their tests as mpy-cross compiles them: a device has no memory to compile what it runs.
+"""Protocol, firmware and their tests as mpy-cross compiles them, and as an image that a device executes in place.
 
 Unlike a device's build (`simulator.device_build`) nothing is left out.
 """
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from simulator.device_build import pack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +37,14 @@ def compile_all(top: Path, cache: Path) -> Path:
     if not folder.exists():
         _fill(folder, cache / "files", wanted)
     return folder
+
+
+def image_of(folder: Path) -> Path:
+    """Return what was compiled as a ROMFS image."""
+    file = folder.with_suffix(".romfs")
+    if not file.exists():
+        pack(folder, file)
+    return file
 
 
 def _fill(folder: Path, files: Path, wanted: dict[str, tuple[Path, str]]) -> None:

@@ -2,7 +2,7 @@
 
 A test of `tests/protocol` or `tests/firmware` is an ordinary function without fixtures, so pytest runs it on CPython and this
 program runs the same file on the 64-bit and the 32-bit unix port, the latter with the heap of a device. Each module gets a
-process of its own; the 32-bit port runs what mpy-cross has compiled, as a device does. Left out are property tests
+process of its own; the 32-bit port executes what mpy-cross has compiled in place, as a device does. Left out are property tests
 (`*_properties`: they need Hypothesis) and what is listed here with its reason.
 """
 
@@ -15,23 +15,29 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.compiled import compile_all
+from tests.compiled import compile_all, image_of
 
 TOP = Path(__file__).resolve().parents[1]
 ROOMS = ("protocol", "firmware")
 ONLY_ON_CPYTHON: dict[str, str] = {
     "tests.firmware.test_crypto_cpython": "it tests the board file that only CPython uses",
     "tests.firmware.test_flash_report": "it tests a command for a desk",
+    "tests.protocol.test_card_page": "it reads the page of the card's layout",
     "tests.protocol.test_fuzz_targets": "it compares with libraries that MicroPython has not",
     "tests.protocol.test_spec": "it reads the specification",
     "tests.protocol.test_tapsync_cddl": "it needs a validator of grammars",
 }
-# These hold the service's half of each conversation beside the device's, and its keys: more than a device has room for. That
-# the device's own half fits is measured by tests/simulator/test_device_build.py and by `python -m tests.bench --only heap`.
-WITH_THE_SERVICE = frozenset(
-    f"tests.firmware.test_{name}" for name in ("key_sets", "leaving", "refill", "renewal", "token_lists")
-)
+# These hold what the service keeps of the device's records and lists beside the device: more than a device has room for.
+WITH_THE_SERVICE = frozenset(f"tests.firmware.test_{name}" for name in ("list_changes", "refill", "token_lists"))
 _TIMEOUT_S = 240
+
+# Modules are executed in place, out of an image, as on a device.
+_BOOT = """
+import sys
+sys.path.append({folder!r})
+import rom_boot
+rom_boot.mount({image!r})
+"""
 
 # What the child runs. The names of a module come in no order there, so they are sorted.
 _CHILD = """
@@ -63,7 +69,7 @@ class Runtime:
         options: command-line options; the heap of the 32-bit one is a device's.
         roomier: options for the modules that hold the service's half, too.
         threshold: garbage is collected after so many bytes, -1 when the heap is full. A small heap must be kept in order.
-        is_compiled: it runs what mpy-cross made.
+        is_compiled: it runs what mpy-cross made, in place.
     """
 
     name: str
@@ -115,10 +121,11 @@ test_modules.__test__ = False  # type: ignore[attr-defined]
 
 def run_module(runtime: Runtime, module: str) -> Outcome:
     """Run one module's tests in a process of their own."""
-    options = runtime.roomier if module in WITH_THE_SERVICE else runtime.options
-    command = [str(runtime.program), *options, "-c", _CHILD.format(name=module, threshold=runtime.threshold)]
-    # What lies in the current folder is found first.
     folder = compile_all(TOP, TOP / ".cache" / "tests") if runtime.is_compiled else TOP
+    boot = _BOOT.format(folder=str(TOP / "simulator"), image=str(image_of(folder))) if runtime.is_compiled else ""
+    options = runtime.roomier if module in WITH_THE_SERVICE else runtime.options
+    child = boot + _CHILD.format(name=module, threshold=runtime.threshold)
+    command = [str(runtime.program), *options, "-c", child]
     environment = os.environ | {"MICROPYPATH": ".frozen:firmware/device_root:."}
     try:
         ran = subprocess.run(
@@ -142,7 +149,7 @@ def run(runtime: Runtime, modules: list[str]) -> list[Outcome]:
     if not runtime.program.exists():
         raise FileNotFoundError(f"{runtime.program} is missing: run 'make setup' first")
     if runtime.is_compiled:
-        compile_all(TOP, TOP / ".cache" / "tests")  # once, before several ask for it
+        image_of(compile_all(TOP, TOP / ".cache" / "tests"))  # once, before several ask for it
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda module: run_module(runtime, module), modules))
 

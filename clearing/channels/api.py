@@ -31,7 +31,7 @@ class SmsReceived(BaseModel):
 
 
 class TopUpReceived(BaseModel):
-    """Money taken for a medium."""
+    """Money taken for a medium; `on_bus` says that a validator shall load it onto the card, as whoever took it could not."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,6 +40,7 @@ class TopUpReceived(BaseModel):
     amount_minor: int = Field(gt=0, le=_AMOUNT_MINOR_MAX)
     at_s: int = Field(ge=0, le=_UNIX_S_MAX)
     city: str | None = Field(default=None, max_length=32)
+    on_bus: bool = False
 
 
 @router.post("/sms")
@@ -64,10 +65,12 @@ def receive_sms(
 @router.post("/top-ups")
 def receive_top_up(
     order: TopUpReceived,
+    request: Request,
     caller: Annotated[Caller, Depends(require("top_up.receive"))],
     database: DatabaseOf,
     clock: ClockOf,
 ) -> dict[str, Any]:
     with database.writing() as session:
-        top_up = take_top_up(session, caller, clock.now_ms(), TopUpOrder(**order.model_dump()))
-    return {"reference": top_up.reference, "status": "accepted", "amount_minor": top_up.amount_minor}
+        keys = request.app.state.keys
+        top_up, status = take_top_up(session, keys, caller, clock.now_ms(), TopUpOrder(**order.model_dump()))
+        return {"reference": top_up.reference, "status": status, "amount_minor": top_up.amount_minor}

@@ -18,6 +18,7 @@ from clearing.channels.sms_text import paid_reply, rejected_reply, ticket_code, 
 from clearing.endpoint import ConflictError, InvalidError
 from clearing.fleet.keys import KeyStore
 from clearing.media.tokens import parse_token, phone_token
+from clearing.media.top_ups import hold_for_card, pending_of
 from clearing.network.models import City, Vehicle
 from clearing.network.package import ADULT
 from clearing.network.service import city_of, fares_on, find_vehicle, list_cities
@@ -25,6 +26,7 @@ from clearing.network.service_day import service_day
 
 PAID = "paid"
 REJECTED = "rejected"
+ACCEPTED = "accepted"
 SMS = "sms"
 
 Row = TypeVar("Row", SmsPayment, TopUp)
@@ -49,13 +51,18 @@ class SmsMessage:
 
 @dataclass(frozen=True)
 class TopUpOrder:
-    """Money that an agent took for a medium, named by its token."""
+    """Money that an agent or an app took for a medium, named by its token.
+
+    Attributes:
+        on_bus: it waits until the card is held before a validator; otherwise whoever took it has loaded it.
+    """
 
     reference: str
     token: str
     amount_minor: int
     at_s: int
     city: str | None = None
+    on_bus: bool = False
 
 
 def take_sms(session: Session, keys: KeyStore, caller: Caller, now_ms: int, message: SmsMessage) -> SmsPayment:
@@ -105,19 +112,21 @@ def _pay(payment: SmsPayment, keys: KeyStore, vehicle: Vehicle, fare_minor: int)
     payment.reply = paid_reply(vehicle.code, fare_minor, payment.ticket)
 
 
-def take_top_up(session: Session, caller: Caller, now_ms: int, order: TopUpOrder) -> TopUp:
-    """Take a top-up; a repetition changes nothing.
+def take_top_up(session: Session, keys: KeyStore, caller: Caller, now_ms: int, order: TopUpOrder) -> tuple[TopUp, str]:
+    """Take a top-up and return it and how far it is; a repetition changes nothing.
 
     Raises:
         ConflictError: the reference was used for another top-up.
     """
     token = parse_token(order.token)
-    body = _digest(token=token.hex(), amount_minor=order.amount_minor, at_s=order.at_s)
+    asked: dict[str, object] = {"token": token.hex(), "amount_minor": order.amount_minor, "at_s": order.at_s}
+    body = _digest(**asked, on_bus=True) if order.on_bus else _digest(**asked)
     repeated = session.scalar(
         select(TopUp).where(TopUp.agent == caller.principal_id, TopUp.reference == order.reference)
     )
     if repeated is not None:
-        return _same(repeated, body)
+        pending = pending_of(session, _same(repeated, body).id)
+        return repeated, ACCEPTED if pending is None else pending.status
     city = _city(session, caller, "top_up.receive", order.city)
     top_up = TopUp(
         agent=caller.principal_id,
@@ -132,7 +141,9 @@ def take_top_up(session: Session, caller: Caller, now_ms: int, order: TopUpOrder
     )
     session.add(top_up)
     session.flush()
-    return top_up
+    if not order.on_bus:
+        return top_up, ACCEPTED
+    return top_up, hold_for_card(session, keys, city.code, token, order.amount_minor, top_up.id, now_ms).status
 
 
 def _digest(**asked: object) -> bytes:

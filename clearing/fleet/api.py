@@ -16,7 +16,15 @@ from clearing.access.roles import Caller
 from clearing.cose_response import hint, read_message, signed
 from clearing.database import Database
 from clearing.endpoint import ClockOf, DatabaseOf, NotFoundError, Number
-from clearing.fleet.documents import ALLOW_LIST, DENY_LIST, FARE_TABLE, find_document
+from clearing.fleet.card_authorities import PublishedKey, replace_card_authorities
+from clearing.fleet.documents import (
+    ALLOW_LIST,
+    CARD_AUTHORITIES,
+    DENY_LIST,
+    FARE_TABLE,
+    TOP_UP_LIST,
+    find_document,
+)
 from clearing.fleet.enrolment import enrol, invite
 from clearing.fleet.key_bundles import issue_key_bundle
 from clearing.fleet.key_sets import find_key_set
@@ -32,6 +40,7 @@ from clearing.fleet.service import (
 )
 from clearing.fleet.tagged import tag_document
 from protocol.ack import STATUS_TOO_LARGE
+from protocol.limits import CARD_AUTHORITIES_MAX, CARD_REVOCATIONS_MAX
 
 router = APIRouter(prefix="/v1")
 
@@ -45,6 +54,31 @@ class Invited(BaseModel):
 
     city: str = Field(max_length=32)
     vehicle: str = Field(max_length=32)
+
+
+class AuthorityKey(BaseModel):
+    """A scheme's key, as its bulletin has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rid: str = Field(pattern="^[0-9a-fA-F]{10}$")
+    index: int = Field(ge=0, le=255)
+    modulus: str = Field(pattern="^[0-9a-fA-F]{128,496}$")
+    exponent: int = Field(ge=3, le=65537)
+    expires_yymm: str = Field(pattern="^[0-9]{4}$")
+    sha1: str = Field(default="", pattern="^([0-9a-fA-F]{40})?$")
+
+
+class Authorities(BaseModel):
+    """Whose bank cards a city believes; what was revoked is RID, index and serial number, 18 hexadecimal digits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    city: str = Field(max_length=32)
+    keys: list[AuthorityKey] = Field(min_length=1, max_length=CARD_AUTHORITIES_MAX)
+    revoked: list[Annotated[str, Field(pattern="^[0-9a-fA-F]{18}$")]] = Field(
+        default_factory=list, max_length=CARD_REVOCATIONS_MAX
+    )
 
 
 @router.post("/enrolments", dependencies=[Depends(open_to("carries the proof of an invitation and a signature"))])
@@ -121,6 +155,42 @@ def read_allow_list_part(number: Number, part: Number, asker: AskerOf) -> Respon
 @router.get("/lists/allow/{number}/from/{held}", dependencies=[_public])
 def read_allow_list_delta(number: Number, held: Number, asker: AskerOf) -> Response:
     return _delta(asker, ALLOW_LIST, number, held)
+
+
+@router.get("/lists/top-up/{number}", dependencies=[_public])
+def read_top_up_list(number: Number, asker: AskerOf) -> Response:
+    return _document(asker, TOP_UP_LIST, number)
+
+
+@router.get("/lists/top-up/{number}/{part}", dependencies=[_public])
+def read_top_up_list_part(number: Number, part: Number, asker: AskerOf) -> Response:
+    return _part(asker, TOP_UP_LIST, number, part)
+
+
+@router.get("/lists/top-up/{number}/from/{held}", dependencies=[_public])
+def read_top_up_list_delta(number: Number, held: Number, asker: AskerOf) -> Response:
+    return _delta(asker, TOP_UP_LIST, number, held)
+
+
+@router.get("/card-authorities/{number}", dependencies=[_public])
+def read_card_authorities(number: Number, asker: AskerOf) -> Response:
+    return _document(asker, CARD_AUTHORITIES, number)
+
+
+@router.post("/card-authorities")
+def replace_authorities(
+    asked: Authorities,
+    request: Request,
+    caller: Annotated[Caller, Depends(require("authority.write"))],
+    database: DatabaseOf,
+    clock: ClockOf,
+) -> dict[str, Any]:
+    must_reach(caller, "authority.write", asked.city)
+    published = [PublishedKey(**key.model_dump()) for key in asked.keys]
+    keys = request.app.state.keys
+    with database.writing() as session:
+        number = replace_card_authorities(session, keys, caller, clock.now_ms(), asked.city, published, asked.revoked)
+    return {"city": asked.city, "number": number, "keys": len(asked.keys), "revoked": len(asked.revoked)}
 
 
 @router.get("/key-sets/{number}", dependencies=[_public])

@@ -132,7 +132,7 @@ def enrol(session: Session, keys: KeyStore, message: bytes, now_ms: int) -> byte
     asked.require_tag(shared)
     vehicle = session.get_one(Vehicle, (invitation.city, invitation.vehicle))
     validator = _register(session, request, vehicle, _key_row(keys, request, shared, now_ms), now_ms)
-    bundle = secret_keys(keys, today(now_ms))
+    bundle = secret_keys(keys, today(now_ms), vehicle.city, vehicle.code)
     invitation.wrapped_keys = wrap(Aes(), code.key_encryption_key(), bundle.encode())
     invitation.used_at_ms, invitation.device_id = now_ms, request.device
     invitation.request_sha256, invitation.secret = hashlib.sha256(asked.payload).digest(), None

@@ -20,7 +20,9 @@ from clearing.cli import (
     print_json,
     print_rows,
 )
+from clearing.fleet.card_authorities import renew_card_authorities
 from clearing.fleet.documents import issue_fare_tables
+from clearing.fleet.key_bundles import roll_over
 from clearing.fleet.key_file import KeysError
 from clearing.fleet.key_sets import rotate, show_key_sets
 from clearing.fleet.keys import DOCUMENTS, KeyStore, open_keys
@@ -104,9 +106,39 @@ def rotate_command(
                 for city in cities:
                     issue_fare_tables(session, store, city, now_ms)
                     sign_lists_anew(session, store, city, now_ms)
+                    renew_card_authorities(session, store, city, now_ms)
     if waiting:
         fail_waiting(waiting.id)
     if as_json:
         print_json({"purpose": purpose, "key_sets": numbers})
     else:
         print("\n".join(f"{city}: key set {number}" for city, number in sorted(numbers.items())))
+
+
+@keys.command("roll-over")
+def roll_over_command(
+    forget: Annotated[bool, typer.Option(help="No card has the keys before any more: destroy them.")] = False,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = "",
+) -> None:
+    """Make new masters of transport cards, beside the ones before. It needs two persons, as `rotate` does.
+
+    Validators learn them within a day. Desks bring cards over from then on; when all are, `--forget` ends it.
+
+    Example: jolaqy keys roll-over
+    """
+    with open_office(as_of) as office:
+        store, now_ms = keys_or_fail(office), office.clock.now_ms()
+        with office.database.writing() as session:
+            caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+            subject = "transit forget" if forget else "transit"
+            waiting = approved_or_asked(session, caller, now_ms, "key.rotate", subject, subject.encode())
+            if not waiting:
+                roll_over(session, store, caller, now_ms, forget=forget)
+    if waiting:
+        fail_waiting(waiting.id)
+    earlier = None if store.transit_earlier is None else store.transit_earlier[0]
+    if as_json:
+        print_json({"version": store.transit_version, "earlier": earlier})
+    else:
+        print(f"transit keys: version {store.transit_version}" + ("" if earlier is None else f", beside {earlier}"))

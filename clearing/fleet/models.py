@@ -121,7 +121,7 @@ class SignedDocument(Base):
     """What validators fetch, as it was signed: it is never signed twice, so every bus holds the same bytes.
 
     Attributes:
-        kind: `fare-table`, `deny-list` or `allow-list`.
+        kind: `fare-table`, `deny-list`, `allow-list`, `top-up-list` or `card-authorities`.
         number: counts within a kind, over all cities; buses are told the number they want.
         valid_from_s: from when buses are told of it.
         content_sha256: hexadecimal SHA-256 of what it was made from, so that what did not change is not issued.

@@ -15,6 +15,7 @@ from clearing.access.permission import must_reach, open_to, require
 from clearing.access.roles import Caller
 from clearing.cose_response import hint, read_message, signed
 from clearing.endpoint import ClockOf, DatabaseOf, Day, Number
+from clearing.fleet.service import UnattributedError, identify
 from clearing.fleet.switches import FIRMWARE_MIN, MAINTENANCE, read_switches, turn
 from clearing.ingest.admission import LIMITS
 from clearing.ingest.exceptions import (
@@ -29,9 +30,13 @@ from clearing.ingest.exceptions import (
 )
 from clearing.ingest.models import TapException
 from clearing.ingest.receiver import RETRY_WHEN_BUSY_S, Answer, Receiver
-from protocol.ack import STATUS_BUSY, STATUS_TOO_LARGE
+from clearing.ingest.top_up_commands import give_command
+from protocol.ack import STATUS_BAD_CBOR, STATUS_BUSY, STATUS_EPOCH, STATUS_KID_UNKNOWN, STATUS_TOO_LARGE
+from protocol.cose import TYP_TOP_UP_REQUEST
+from protocol.errors import TopUpError
 from protocol.fields import U32_MAX
 from protocol.tap import Tap
+from protocol.top_up import decode_top_up_request
 
 router = APIRouter(prefix="/v1")
 
@@ -51,6 +56,32 @@ async def receive_rotation(request: Request) -> Response:
 @router.post("/retirements", dependencies=[_from_validator])
 async def receive_retirement(request: Request) -> Response:
     return await _answer(request, _receiver(request).retire)
+
+
+@router.post("/top-up-commands", dependencies=[_from_validator])
+async def give_top_up_command(request: Request, database: DatabaseOf, clock: ClockOf) -> Response:
+    """The command by which a validator loads the money that waits for the card in its field."""
+    message = await read_message(request)
+    if message is None:
+        return hint(STATUS_TOO_LARGE)
+
+    def answer() -> bytes:
+        keys = request.app.state.keys
+        with database.writing() as session:
+            sender = identify(session, message, TYP_TOP_UP_REQUEST, keys)
+            asked = decode_top_up_request(sender.payload)
+            if asked.device != sender.device:
+                raise UnattributedError(STATUS_KID_UNKNOWN)
+            if asked.epoch != sender.epoch:
+                raise UnattributedError(STATUS_EPOCH)
+            return give_command(session, keys, sender, asked, clock.now_ms())
+
+    try:
+        return signed(await run_in_threadpool(answer))
+    except UnattributedError as error:
+        return hint(error.status)
+    except TopUpError:
+        return hint(STATUS_BAD_CBOR)
 
 
 def _receiver(request: Request) -> Receiver:

@@ -20,9 +20,12 @@ NOTE_CHARACTERS_MAX = 500
 PAGE_MAX = 500
 # What to do, by reason. Every reason that is ever given stands here.
 REMEDIES = {
+    "card_mac_missing": "nothing, if the card did not come again; if one validator has many, its rides may be made up: see it",
+    "card_mac_wrong": "compare with the card at a desk; if one validator has many, its keys are in wrong hands: revoke it",
     "clock_ahead": "nothing, if it is one bus for one day: its clock is set by the next ack; otherwise look at the bus's clock",
     "clock_unknown": "nothing, if the day is right; a bus that never knows the time has an empty clock battery",
     "clone_suspected": "find both devices; release the right one with two persons, then enrol it anew",
+    "code_twice": "nothing, if it is rare: the second ride is not charged; deny a ticket that does it again and again",
     "day_moved": "look at the closes of both days: a new version says what changed",
     "epoch": "enrol the validator anew, and read out the old journal if its taps are missed",
     "fare_implausible": "read the record; look at the fare table that the bus had, and at the device",
@@ -32,7 +35,13 @@ REMEDIES = {
     "lost_range": "count the rides of the gap with other sources; replace the flash if it happens again",
     "lost_range_odd": "read the record; the firmware of the device is not ours, or is broken",
     "missing_after_restore": "search older backups and raw batches for the range; what is not found is lost",
+    "receipt_unknown": "ask the payment's provider; a validator of that vehicle may be in wrong hands: revoke it",
     "tamper": "take the validator out of the bus and look at it; revoke it if it was opened",
+    "ticket_unknown": "deny its token; if there are more, a validator was stolen: revoke it, its keys end within three days",
+    "top_up_late": "nothing, if the card has it; the clock of the device was wrong, or it keeps what it must not: look at it",
+    "top_up_mac_wrong": "look at the card at a desk; if the money is not on it, the validator is in wrong hands: revoke it",
+    "top_up_twice": "take back what came twice when the card comes to a desk; find out why its first report was late",
+    "top_up_unknown": "look at the card at a desk; the validator is in wrong hands if it has loaded money: revoke it",
     "unreadable": "read the record by hand; it has its place in the chain, and no fare",
 }
 

@@ -26,6 +26,7 @@ from clearing.ingest.admission import LIMITS, Admission, Limits
 from clearing.ingest.retirement import retire
 from clearing.ingest.run import Run, place_records
 from clearing.ingest.store import Receipt, store_batch
+from clearing.ingest.top_ups import is_about_top_ups, settle_top_ups
 from protocol.ack import (
     STATUS_BAD_CBOR,
     STATUS_BUSY,
@@ -193,6 +194,9 @@ class Receiver:
         """Store a batch whose signature held; when this returns, it is durable."""
         with self._database.writing() as session:
             receipt = store_batch(session, message, run, self._clock.now_ms())
+            if is_about_top_ups(run.placed):
+                place = (receipt.device, receipt.epoch)
+                settle_top_ups(session, self._keys, *place, run.placed, self._clock.now_ms())
             checkpoint(STORED)
         checkpoint(COMMITTED)
         return receipt

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from clearing.fleet.documents import wanted_versions
@@ -19,6 +19,7 @@ from clearing.fleet.models import Validator
 from clearing.fleet.service import ACTIVE, QUARANTINED, SHARED_SECRET, quarantine
 from clearing.ingest.bulk import insert_taps
 from clearing.ingest.clones import moments_of, note_nonce, suspicion_about_order, suspicion_about_pace
+from clearing.ingest.codes import add_odd_codes, odd_codes
 from clearing.ingest.evidence import add_exceptions, keep_evidence, keep_message
 from clearing.ingest.models import TapConflict, TapRow
 from clearing.ingest.rows import exception_row, rows_of
@@ -44,6 +45,14 @@ _BOTH = Suspicion(
 )
 _NONCE = Suspicion("clone_suspected", "one nonce stands in two messages: two devices draw the same numbers")
 _EPOCH = Suspicion("epoch", "it sent records of another life of its journal; they are in raw_batch only")
+
+_STORED = (
+    select(TapRow.sequence, TapRow.record)
+    .where(TapRow.device_id == bindparam("device"), TapRow.epoch == bindparam("epoch"))
+    .where(TapRow.sequence.between(bindparam("first"), bindparam("last")))
+    .order_by(TapRow.sequence)
+    .limit(bindparam("count"))
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,9 @@ def store_batch(session: Session, message: bytes, run: Run, now_ms: int) -> Rece
     """Store a batch whose signature held. A batch that brings nothing new changes nothing but `last_seen`."""
     batch = run.batch
     validator = session.get_one(Validator, batch.device, with_for_update=True)
-    status = _Storing(session, validator, message, run, now_ms).take_in()
+    # What changes of the validator is written once, at the end.
+    with session.no_autoflush:
+        status = _Storing(session, validator, message, run, now_ms).take_in()
     if status in {STATUS_OK, STATUS_OK_FLAGGED} and clock_is_far_off(batch, now_ms // 1000):
         status = STATUS_CLOCK_SUSPECT
     validator.last_seen_ms, validator.firmware = now_ms, batch.firmware
@@ -166,11 +177,14 @@ class _Storing:
         if self._batch.first_sequence > validator.acked_sequence:
             return {}
         rows = self._session.execute(
-            select(TapRow.sequence, TapRow.record)
-            .where(TapRow.device_id == validator.device_id, TapRow.epoch == validator.epoch)
-            .where(TapRow.sequence.between(self._batch.first_sequence, validator.acked_sequence))
-            .order_by(TapRow.sequence)
-            .limit(len(self._batch.records))
+            _STORED,
+            {
+                "device": validator.device_id,
+                "epoch": validator.epoch,
+                "first": self._batch.first_sequence,
+                "last": validator.acked_sequence,
+                "count": len(self._batch.records),
+            },
         )
         return {row.sequence: row.record for row in rows}
 
@@ -185,10 +199,12 @@ class _Storing:
         for sequence, suspicion in self._suspicions_of_a_copy(verdict.fresh):
             quarantine(self._validator, self._now_ms)
             rows.exceptions.append(exception_row(self._validator, sequence, suspicion, day, self._now_ms))
-        status = STATUS_OK_FLAGGED if rows.exceptions else STATUS_OK
+        odd = odd_codes(self._session, rows.taps)
+        status = STATUS_OK_FLAGGED if rows.exceptions or odd else STATUS_OK
         batch_id = keep_message(self._session, self._validator, self._message, status, self._now_ms)
         insert_taps(self._session, [row | {"batch_id": batch_id} for row in rows.taps])
         add_exceptions(self._session, self._validator, rows.exceptions)
+        add_odd_codes(self._session, odd, self._now_ms)
         self._validator.acked_sequence = verdict.fresh[-1].last
         self._validator.head = verdict.fresh[-1].head
         return status

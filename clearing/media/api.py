@@ -1,4 +1,4 @@
-"""HTTP of media: the deny list and the allow list, as operators change them."""
+"""HTTP of media: the deny list and the allow list, as operators change them; codes have a module of their own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from clearing.access.permission import must_reach, require
 from clearing.access.roles import Caller
 from clearing.endpoint import ClockOf, DatabaseOf
 from clearing.fleet.documents import ALLOW_LIST, DENY_LIST
+from clearing.media import code_api
 from clearing.media.service import add_to_list, take_off_list
 from clearing.media.tokens import parse_token
 
-router = APIRouter(prefix="/v1")
+_lists = APIRouter(prefix="/v1")
 
 Tokens = Annotated[list[str], Field(min_length=1, max_length=1500)]
 
@@ -42,13 +43,13 @@ DenyWriter = Annotated[Caller, Depends(require("deny.write"))]
 AllowWriter = Annotated[Caller, Depends(require("allow.write"))]
 
 
-@router.post("/lists/deny")
+@_lists.post("/lists/deny")
 def deny(asked: Added, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
     must_reach(caller, "deny.write", asked.city)
     return _add(asked, request, caller, database, clock, DENY_LIST)
 
 
-@router.post("/lists/deny/removals")
+@_lists.post("/lists/deny/removals")
 def remove_denied(
     asked: Removed, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf
 ) -> dict[str, Any]:
@@ -56,13 +57,13 @@ def remove_denied(
     return _remove(asked, request, caller, database, clock, DENY_LIST)
 
 
-@router.post("/lists/allow")
+@_lists.post("/lists/allow")
 def allow(asked: Added, request: Request, caller: AllowWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
     must_reach(caller, "allow.write", asked.city)
     return _add(asked, request, caller, database, clock, ALLOW_LIST)
 
 
-@router.post("/lists/allow/removals")
+@_lists.post("/lists/allow/removals")
 def remove_allowed(
     asked: Removed, request: Request, caller: AllowWriter, database: DatabaseOf, clock: ClockOf
 ) -> dict[str, Any]:
@@ -88,3 +89,8 @@ def _remove(
     with database.writing() as session:
         number = take_off_list(session, keys, caller, clock.now_ms(), kind, asked.city, tokens)
     return {"city": asked.city, "number": number}
+
+
+router = APIRouter()
+router.include_router(_lists)
+router.include_router(code_api.router)

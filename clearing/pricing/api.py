@@ -11,6 +11,7 @@ from clearing.access.permission import require
 from clearing.access.roles import Caller
 from clearing.endpoint import DatabaseOf, Day
 from clearing.network.service import city_of
+from clearing.pricing.proving import proofs_of
 from clearing.pricing.service import list_fares
 
 router = APIRouter(prefix="/v1")
@@ -25,11 +26,15 @@ def read_fares(
     after: Annotated[str, Query(max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> dict[str, Any]:
-    """One page of cleared rides; the next one begins after `next_after`, which is null at the end."""
+    """One page of cleared rides; the next one begins after `next_after`, which is null at the end.
+
+    `card_proof` says whether a transport card has signed the ride (`proven`, `wrong`, `missing`); null where it is no such ride.
+    """
     with database.reading() as session:
         city_of(session, city)
         source, _, source_key = after.partition("/")
         fares = list_fares(session, city, day, (source, source_key), limit)
+        proofs = proofs_of(session, city, day, [fare.source_key for fare in fares])
     return {
         "fares": [
             {
@@ -44,6 +49,7 @@ def read_fares(
                 "scheduled_minor": fare.scheduled_minor,
                 "charged_minor": fare.charged_minor,
                 "correction_minor": fare.correction_minor,
+                "card_proof": proofs.get(fare.source_key),
                 "explanation": json.loads(fare.explanation_json),
             }
             for fare in fares

@@ -49,3 +49,15 @@ class Fare(Base):
     cash_minor: Mapped[int | None]
     correction_minor: Mapped[int]
     explanation_json: Mapped[str]
+
+
+class CardProof(Base):
+    """Whether a transport card has signed a ride: `proven`, `wrong` or `missing`. Its key is that of the ride's tap."""
+
+    __tablename__ = "card_proof"
+
+    device_id: Mapped[bytes] = mapped_column(ForeignKey("validator.device_id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    verdict: Mapped[str]
+    checked_at_ms: Mapped[int]

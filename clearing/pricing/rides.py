@@ -20,11 +20,14 @@ from protocol.decisions import (
     DECISION_COMMITTED,
     DECISION_FREE_RIDE_JOURNAL_FULL,
     DECISION_NOT_COMMITTED,
+    DECISION_TOPPED_UP,
 )
-from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE
+from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE, KIND_TOP_UP
 
 Key = tuple[bytes, int, int]
 _RIDE_DECISIONS = frozenset({DECISION_ACCEPTED, DECISION_FREE_RIDE_JOURNAL_FULL})
+# What a card may have committed; a top-up is no ride, and its counter says as much.
+_BEGUN = frozenset({KIND_INTENT, KIND_TOP_UP})
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Record:
         tapped_at_s: device clock, unix seconds; only orders debits of two validators that saw the same counter.
         clock_known: whether the device knew the time.
         test: a technician's; it is no ride, but the card's counter is as true as ever.
+        is_code: by a code that may pass once; `counter` then says which of the medium's codes.
     """
 
     key: Key
@@ -49,6 +53,7 @@ class Record:
     tapped_at_s: int = 0
     clock_known: bool = True
     test: bool = False
+    is_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,18 +69,20 @@ def sort_out(records: Iterable[Record], witnesses: Iterable[Record] = ()) -> Sor
 
     Args:
         records: of the day.
-        witnesses: further records of the same cards (later days): they prove, and are no rides here.
+        witnesses: further records of the same cards and codes (other days): they prove, and are no rides here.
     """
     day = list(records)
     everything = [*day, *witnesses]
     outcomes = _outcomes(everything)
     counters = _Counters(everything, outcomes)
+    passed_before = _codes_passed_before(everything)
     rides, unknown = set(), set()
     for record in day:
         if record.test:
             continue
         if record.kind == KIND_SINGLE and record.decision in _RIDE_DECISIONS:
-            rides.add(record.key)
+            if record.key not in passed_before:
+                rides.add(record.key)
         elif record.kind == KIND_INTENT:
             verdict = outcomes[record.key] if record.key in outcomes else counters.verdict(record)
             if verdict is None:
@@ -92,11 +99,27 @@ def _outcomes(records: Sequence[Record]) -> dict[Key, bool]:
         if record.kind != KIND_OUTCOME or record.reference is None:
             continue
         key = (record.key[0], record.key[1], record.reference)
-        if record.decision == DECISION_COMMITTED:
+        if record.decision in {DECISION_COMMITTED, DECISION_TOPPED_UP}:
             verdicts[key] = True
         elif record.decision == DECISION_NOT_COMMITTED:
             verdicts.setdefault(key, False)
     return verdicts
+
+
+def _codes_passed_before(records: Iterable[Record]) -> frozenset[Key]:
+    """The taps by a code that had passed elsewhere: of all taps by one code the first is the ride, and nobody pays twice for it.
+
+    Who knew the time comes before who did not; of one moment, the order of keys decides, which is the same each time.
+    """
+    first: dict[tuple[bytes, int], Record] = {}
+    later = set()
+    for record in sorted(records, key=lambda each: (not each.clock_known, each.tapped_at_s, each.key)):
+        is_ride = record.kind == KIND_SINGLE and record.decision in _RIDE_DECISIONS and not record.test
+        if is_ride and record.is_code and record.token is not None and record.counter is not None:
+            code = (record.token, record.counter)
+            if first.setdefault(code, record) is not record:
+                later.add(record.key)
+    return frozenset(later)
 
 
 class _Counters:
@@ -107,7 +130,7 @@ class _Counters:
         self._same: dict[tuple[bytes, int], list[Record]] = {}
         self._highest: dict[bytes, int] = {}
         for record in records:
-            if record.kind == KIND_INTENT and record.token is not None and record.counter is not None:
+            if record.kind in _BEGUN and record.token is not None and record.counter is not None:
                 self._same.setdefault((record.token, record.counter), []).append(record)
                 self._highest[record.token] = max(self._highest.get(record.token, 0), record.counter)
         self._last = {place: _possibly_last(intents) for place, intents in self._same.items()}

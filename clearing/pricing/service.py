@@ -13,6 +13,7 @@ from clearing.access.audit import canonical_json
 from clearing.channels.models import SmsPayment
 from clearing.channels.service import PAID, SMS
 from clearing.fleet.documents import WIRE_MEDIA
+from clearing.ingest.codes import CODE_MEDIA
 from clearing.ingest.models import TapRow
 from clearing.ingest.suspicion import clock_is_usable
 from clearing.network.package import ADULT
@@ -22,10 +23,10 @@ from clearing.pricing.models import Fare
 from clearing.pricing.rides import Record, sort_out
 from clearing.pricing.shares import MediumTotal
 from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED
-from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE
+from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE, KIND_TOP_UP
 
 MEDIA_BY_WIRE = {code: name for name, code in WIRE_MEDIA.items()}
-_KINDS = (KIND_SINGLE, KIND_INTENT, KIND_OUTCOME)
+_KINDS = (KIND_SINGLE, KIND_INTENT, KIND_OUTCOME, KIND_TOP_UP)
 _CARDS_AT_ONCE = 1000
 
 
@@ -49,7 +50,8 @@ def price_day(session: Session, city: str, day: str) -> PricedDay:
     rows, priced = _price(session, city, day)
     session.execute(delete(Fare).where(Fare.city == city, Fare.service_day == day))
     if rows:
-        session.execute(insert(Fare), rows)
+        # With its nulls, every row has the same columns, and all go in one statement.
+        session.execute(insert(Fare), rows, execution_options={"render_nulls": True})
     return priced
 
 
@@ -66,7 +68,8 @@ def _price(session: Session, city: str, day: str) -> tuple[list[dict[str, Any]],
     taps = list(
         session.scalars(select(TapRow).where(TapRow.city == city, TapRow.service_day == day, TapRow.kind.in_(_KINDS)))
     )
-    sorted_out = sort_out(map(_record, taps), _witnesses(session, city, day, taps))
+    witnesses = [*_witnesses(session, city, day, taps), *_other_taps_by_codes(session, city, day, taps)]
+    sorted_out = sort_out(map(_record, taps), witnesses)
     tariff = fares_on(session, city, day)
     rows = [_tap_fare(tap, tariff) for tap in taps if _key(tap) in sorted_out.rides]
     payments = session.scalars(
@@ -93,6 +96,7 @@ def _record(tap: TapRow) -> Record:
         _moment_s(tap),
         tap.rebased_at_s is not None or clock_is_usable(tap.clock_quality, tap.tapped_at_s, tap.received_at_ms // 1000),
         tap.test,
+        tap.medium in CODE_MEDIA,
     )
 
 
@@ -116,7 +120,25 @@ def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) ->
                 TapRow.city == city,
                 TapRow.service_day != day,
                 TapRow.token.in_(tokens[start : start + _CARDS_AT_ONCE]),
-                TapRow.kind.in_((KIND_INTENT, KIND_OUTCOME)),
+                TapRow.kind.in_((KIND_INTENT, KIND_OUTCOME, KIND_TOP_UP)),
+            )
+        )
+        yield from map(_record, found)
+
+
+def _other_taps_by_codes(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> Iterator[Record]:
+    """Records of other days by the codes that passed on this one: a code may pass on both sides of the day's boundary."""
+    codes = [tap for tap in taps if tap.medium in CODE_MEDIA and tap.token is not None and tap.card_counter is not None]
+    counters = [tap.card_counter for tap in codes if tap.card_counter is not None]
+    tokens = sorted({tap.token for tap in codes if tap.token is not None})
+    for start in range(0, len(tokens), _CARDS_AT_ONCE):
+        found = session.scalars(
+            select(TapRow).where(
+                TapRow.city == city,
+                TapRow.service_day != day,
+                TapRow.token.in_(tokens[start : start + _CARDS_AT_ONCE]),
+                TapRow.kind == KIND_SINGLE,
+                TapRow.card_counter.between(min(counters), max(counters)),
             )
         )
         yield from map(_record, found)
@@ -125,7 +147,7 @@ def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) ->
 def _tap_fare(tap: TapRow, tariff: dict[tuple[str, int], int]) -> dict[str, Any]:
     medium = MEDIA_BY_WIRE.get(tap.medium or 0, "other")
     category = tap.category or ADULT
-    price = price_ride(tariff, medium, category, tap.fare_minor or 0)
+    price = price_ride(tariff, medium, category, tap.fare_minor or 0, tap.product)
     return {
         "source": "tap",
         "source_key": f"{tap.device_id.hex()}/{tap.epoch}/{tap.sequence}",

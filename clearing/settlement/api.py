@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from clearing.access.permission import must_reach, require
@@ -25,11 +25,16 @@ class CloseAsked(BaseModel):
 
 @router.post("/closes", status_code=201)
 def close_day(
-    asked: CloseAsked, caller: Annotated[Caller, Depends(require("close.run"))], database: DatabaseOf, clock: ClockOf
+    asked: CloseAsked,
+    request: Request,
+    caller: Annotated[Caller, Depends(require("close.run"))],
+    database: DatabaseOf,
+    clock: ClockOf,
 ) -> dict[str, Any]:
     must_reach(caller, "close.run", asked.city)
     with database.writing() as session:
-        close = run_close(session, asked.city, asked.day, caller.principal_id, clock.now_ms())
+        keys = request.app.state.keys
+        close = run_close(session, asked.city, asked.day, caller.principal_id, clock.now_ms(), keys)
     return as_dict(close)
 
 

@@ -22,6 +22,7 @@ from clearing.cli import (
     print_json,
     print_rows,
 )
+from clearing.fleet.key_commands import keys_or_fail
 from clearing.money import format_minor
 from clearing.settlement.export import as_csv, as_dict
 from clearing.settlement.service import VERSION_MAX, CloseView, close_of, run_close
@@ -47,7 +48,7 @@ def run_command(
             caller = local_caller(session)
             if caller is None:
                 fail("the local administrator is disabled", "close the day over HTTP with a token")
-            close = run_close(session, city, day, caller.principal_id, office.clock.now_ms())
+            close = run_close(session, city, day, caller.principal_id, office.clock.now_ms(), keys_or_fail(office))
     _print(close, as_json)
 
 

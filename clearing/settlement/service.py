@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from clearing.access.service import record_audit
 from clearing.channels.models import TopUp
 from clearing.endpoint import ConflictError, InvalidError, NotFoundError
+from clearing.fleet.keys import KeyStore
 from clearing.ingest.models import TapException, TapRow
 from clearing.ingest.settling import clean, dirty_days
 from clearing.ledger.chart import kind_of
@@ -19,7 +20,8 @@ from clearing.ledger.service import book_all, entries_by_prefix
 from clearing.network.service import city_of, list_carriers, lock_city
 from clearing.network.service_day import day_end_s
 from clearing.pricing.models import Fare
-from clearing.pricing.service import price_day
+from clearing.pricing.proving import prove_day
+from clearing.pricing.service import PricedDay, price_day
 from clearing.settlement.models import Close
 from clearing.settlement.totals import CarrierTotal, Totals, entries_between, sha256_of, sum_lines, totals_from_json
 from protocol.tap import KIND_REFUSED
@@ -65,8 +67,12 @@ class CloseView:
     rides_difference: int
 
 
-def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> CloseView:
-    """Price the day, freeze its totals, book its entries; late taps make a further version.
+def run_close(
+    session: Session, city: str, day: str, principal_id: str, now_ms: int, keys: KeyStore | None = None
+) -> CloseView:
+    """Price the day, prove its rides, freeze its totals, book its entries; late taps make a further version.
+
+    Rides are proved where the service's keys are at hand: those that a transport card has not signed go to the exceptions.
 
     Closes of one city queue, so that two at the same moment make one version, and the second is a conflict. A tap that has
     moved between days since they were closed is taken off one and put on the other in the same transaction.
@@ -77,8 +83,8 @@ def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: 
     """
     if now_ms < day_end_s(lock_city(session, city).zone, day) * 1000:
         raise InvalidError(f"the service day {day} is not over", "close it after 03:00 of the next morning")
-    _close_moved_days(session, city, day, principal_id, now_ms)
-    close = _next_version(session, city, day, principal_id, now_ms)
+    _close_moved_days(session, city, day, principal_id, now_ms, keys)
+    close = _next_version(session, city, day, principal_id, now_ms, keys)
     if close is None:
         before = _newest(session, city, day)
         raise ConflictError(
@@ -88,22 +94,29 @@ def run_close(session: Session, city: str, day: str, principal_id: str, now_ms: 
     return _view(session, close)
 
 
-def _close_moved_days(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> None:
+def _close_moved_days(
+    session: Session, city: str, day: str, principal_id: str, now_ms: int, keys: KeyStore | None
+) -> None:
     """Close once more what was closed of other days from which or to which taps have moved."""
     marks = dirty_days(session, city)
     closed = [moved for moved in sorted(marks) if moved != day and _newest(session, city, moved) is not None]
     # A tap has one fare: it must be gone from every day before any of them gets it.
     session.execute(delete(Fare).where(Fare.city == city, Fare.service_day.in_([*closed, day])))
     for moved in closed:
-        _next_version(session, city, moved, principal_id, now_ms)
+        _next_version(session, city, moved, principal_id, now_ms, keys)
     for moved, count in marks.items():
         clean(session, city, moved, count)
 
 
-def _next_version(session: Session, city: str, day: str, principal_id: str, now_ms: int) -> Close | None:
+def _next_version(
+    session: Session, city: str, day: str, principal_id: str, now_ms: int, keys: KeyStore | None
+) -> Close | None:
     """A further version of a day, or its first; nothing when it says the same as the one before."""
     before = _newest(session, city, day)
-    totals = _totals(session, city, day)
+    priced = price_day(session, city, day)
+    if keys is not None:
+        prove_day(session, keys, city, day, now_ms)
+    totals = _totals(session, city, day, priced)
     text = totals.to_json()
     if before is not None and before.totals_json == text:
         return None
@@ -125,8 +138,7 @@ def _next_version(session: Session, city: str, day: str, principal_id: str, now_
     return close
 
 
-def _totals(session: Session, city: str, day: str) -> Totals:
-    priced = price_day(session, city, day)
+def _totals(session: Session, city: str, day: str, priced: PricedDay) -> Totals:
     lines = session.execute(
         select(Fare.carrier, Fare.medium, func.count(), func.sum(Fare.charged_minor), func.sum(Fare.correction_minor))
         .where(Fare.city == city, Fare.service_day == day)

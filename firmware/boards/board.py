@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from typing import Protocol
 
     from protocol.cmac import Aes
@@ -31,6 +31,18 @@ if TYPE_CHECKING:
         @property
         def closed(self) -> bool:
             """Whether nothing more will come."""
+
+    class Datagrams(Protocol):
+        """Datagrams among the validators of one vehicle. Any may be lost, come twice, or be somebody else's."""
+
+        def has_data(self) -> bool:
+            """Return whether one has arrived."""
+
+        def receive(self) -> bytes:
+            """Return one that has arrived, cut off where it is longer than any that is sent; empty when none has."""
+
+        def send(self, data: bytes) -> None:
+            """Send to all others; what cannot be sent is lost."""
 
     class Flash(Protocol):
         """MicroPython's extended block device over raw NOR flash: programming clears bits, erasing sets a sector's."""
@@ -85,6 +97,8 @@ if TYPE_CHECKING:
             nfc, qr, driver: UARTs of the reader chip, the code scanner and the driver's console.
             host: name of the clearing service, as HTTP says it.
             profile: assurance of the device's key: 1 secure element, 2 software.
+            neighbours: the vehicle's other validators; None where it has none.
+            has_code_screen: it has a screen that shows codes.
         """
 
         @property
@@ -111,6 +125,16 @@ if TYPE_CHECKING:
         @property
         def profile(self) -> int: ...
 
+        @property
+        def neighbours(self) -> Datagrams | None: ...
+
+        @property
+        def has_code_screen(self) -> bool: ...
+
+        @property
+        def languages(self) -> Sequence[str]:
+            """In which the rider is told in words (`firmware.texts`); none for a display of figures."""
+
         def ticks_ms(self) -> int:
             """Return milliseconds since boot, never going back."""
 
@@ -135,6 +159,12 @@ if TYPE_CHECKING:
 
         def show(self, text: str) -> None:
             """Show a line to the rider."""
+
+        def say(self, language: str, text: str) -> None:
+            """Show words to the rider; two lines of 20 characters."""
+
+        def show_code(self, text: str) -> None:
+            """Show a text as QR code until the next one; an empty one shows none."""
 
         def light(self, colour: str) -> None:
             """Set the light: green, red or off."""

@@ -8,13 +8,13 @@ Lock-step. When the validator has nothing to do it writes
     idle UNTIL|- NFC QR DRIVER DIALS LINK IS_OPEN
 
 (the moment it waits for; bytes written so far to the three terminals; connections dialled; bytes written to the last one;
-whether this side still has it open) and is answered with
+whether this side still has it open; with neighbours, also how many datagrams it has sent them) and is answered with
 
     wake NOW NFC QR DRIVER STATE LINK
 
 (the moment it is now; bytes sent so far to the three terminals; the link's state `none`, `open`, `refused` or `closed`; bytes
-sent on it). Each side then reads exactly what the other has written: a pseudo-terminal hands bytes over when it pleases, and a
-simulation must be the same twice. Moments are milliseconds since boot.
+sent on it; with neighbours, also how many datagrams have come since). Each side then reads exactly what the other has written:
+a pseudo-terminal hands bytes over when it pleases, and a simulation must be the same twice. Moments are milliseconds since boot.
 """
 
 from __future__ import annotations
@@ -36,19 +36,27 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from typing import BinaryIO
 
     from firmware.boards.board import Signer, Verifier
+    from firmware.boards.desktop_udp import UdpPort
 
 PROFILE_SECURE_ELEMENT = const(1)
 POWER_CUT_EXIT = const(137)
 _FLASH_SECTORS = const(64)
+_OPEN_FILES_MAX = const(4)
 
 
 class FileStore:
-    """Files in one folder."""
+    """Files in one folder. What is read in pieces stays open: a list is looked up in its file many times."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self._open: dict[str, BinaryIO] = {}
+
+    def __del__(self) -> None:
+        for name in list(self._open):
+            self._close(name)
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -63,6 +71,7 @@ class FileStore:
         path = self._folder + "/" + name
         with open(path + ".new", "wb") as file:
             file.write(data)
+        self._close(name)
         os.rename(path + ".new", path)
 
     def size(self, name: str) -> int | None:
@@ -73,24 +82,37 @@ class FileStore:
             return None
 
     def read_at(self, name: str, offset: int, count: int) -> bytes:
-        with open(self._folder + "/" + name, "rb") as file:
-            file.seek(offset)
-            return file.read(count)
+        file = self._open.get(name)
+        if file is None:
+            if len(self._open) >= _OPEN_FILES_MAX:
+                self._close(sorted(self._open)[0])
+            file = self._open[name] = open(self._folder + "/" + name, "rb")  # noqa: SIM115
+        file.seek(offset)
+        return file.read(count)
 
     def append(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        self._close(name)
         with open(self._folder + "/" + name, "ab") as file:
             file.write(data)
 
     def rename(self, name: str, new_name: str) -> None:
         import os  # noqa: PLC0415
 
+        self._close(name)
+        self._close(new_name)
         os.rename(self._folder + "/" + name, self._folder + "/" + new_name)
 
     def remove(self, name: str) -> None:
         import os  # noqa: PLC0415
 
+        self._close(name)
         if self.size(name) is not None:
             os.remove(self._folder + "/" + name)
+
+    def _close(self, name: str) -> None:
+        file = self._open.pop(name, None)
+        if file is not None:
+            file.close()
 
 
 class Steps:
@@ -126,14 +148,21 @@ class DesktopBoard:
 
     Args:
         options: `state`, `nfc`, `qr`, `driver`, `server`, `clock`, and where wanted `seed`, `rtc`, `cut-after-bytes`,
-            `report-heap`.
+            `report-heap`, `neighbours` with `listen`, `code-screen`.
     """
 
     def __init__(self, options: dict[str, str]) -> None:
+        self.languages = options.get("languages", "").split(",") if "languages" in options else []
         self._lockstep = options.get("clock") == "lockstep"
         self.nfc = _open_uart(options.get("nfc"))
         self.qr = _open_uart(options.get("qr"))
         self.driver = _open_uart(options.get("driver"))
+        self.neighbours: UdpPort | None = None
+        if "neighbours" in options:
+            from firmware.boards.desktop_udp import UdpPort  # noqa: PLC0415
+
+            self.neighbours = UdpPort(options["listen"], options["neighbours"])
+        self.has_code_screen = "code-screen" in options
         self.host = options["server"]
         self._address = _split_address(self.host)
         self.flash = FlashFile(options["state"] + "/flash.bin", _FLASH_SECTORS, self._power_fails)
@@ -165,9 +194,13 @@ class DesktopBoard:
         if self._lockstep:
             self._wait_in_lockstep(until_ms)
             return
-        ports: list[Uart | TcpLink] = [port for port in (self.nfc, self.qr, self.driver) if isinstance(port, Uart)]
+        ports: list[Uart | TcpLink | UdpPort] = [
+            port for port in (self.nfc, self.qr, self.driver) if isinstance(port, Uart)
+        ]
         if self._link is not None and not self._link.closed:
             ports.append(self._link)
+        if self.neighbours is not None:
+            ports.append(self.neighbours)
         wait_for_any(ports, -1 if until_ms is None else max(0, until_ms - self.ticks_ms()))
 
     def _wait_in_lockstep(self, until_ms: int | None) -> None:
@@ -175,6 +208,8 @@ class DesktopBoard:
         link = self._link
         written = " ".join([str(uart.written) for uart in uarts])
         state = str(link.written if link else 0) + " " + str(int(link is not None and link.is_open))
+        if self.neighbours is not None:
+            state += " " + str(self.neighbours.sent)
         _say(
             "idle "
             + ("-" if until_ms is None else str(until_ms))
@@ -186,7 +221,7 @@ class DesktopBoard:
             + state
         )
         words = sys.stdin.readline().split()
-        if len(words) != 7 or words[0] != "wake":
+        if len(words) != (7 if self.neighbours is None else 8) or words[0] != "wake":
             sys.exit(0)  # whoever owned time is gone
         self._now_ms = int(words[1])
         for uart, total in zip(uarts, words[2:5]):
@@ -195,6 +230,8 @@ class DesktopBoard:
             link.receive(int(words[6]) - link.received)
             if words[5] in {"refused", "closed"}:
                 link.closed = True
+        if self.neighbours is not None:
+            self.neighbours.take(int(words[7]))
 
     def clock(self) -> tuple[int, int]:
         return (self._clock_base_ms + self.ticks_ms()) // 1000, self._clock_quality
@@ -239,6 +276,12 @@ class DesktopBoard:
 
     def show(self, text: str) -> None:
         _say("show " + text)
+
+    def say(self, language: str, text: str) -> None:
+        _say("say " + language + " " + text)
+
+    def show_code(self, text: str) -> None:
+        _say("code " + text)
 
     def light(self, colour: str) -> None:
         _say("light " + colour)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import select
 import socket
+from typing import TYPE_CHECKING
 
 from protocol.compat import MICROPYTHON, const
+
+if TYPE_CHECKING:
+    from firmware.boards.desktop_udp import UdpPort
 
 _READ_BYTES = const(512)
 _RAW_MODE = "r+b"
@@ -158,7 +162,7 @@ class TcpLink:
         self.received += len(data)
 
 
-def wait_for_any(ports: list[Uart | TcpLink], timeout_ms: int) -> None:
+def wait_for_any(ports: list[Uart | TcpLink | UdpPort], timeout_ms: int) -> None:
     """Wait in real time until a port has something, and take it in; -1 waits without end."""
     poller = select.poll()
     for port in ports:
@@ -169,12 +173,13 @@ def wait_for_any(ports: list[Uart | TcpLink], timeout_ms: int) -> None:
         single = select.poll()
         single.register(port.fileno() if not MICROPYTHON else _stream(port), select.POLLIN)
         while single.poll(0):
-            if isinstance(port, TcpLink):
+            if isinstance(port, Uart):
+                port.receive(1)
+            else:
                 port.receive_some()
                 break
-            port.receive(1)
 
 
-def _stream(port: Uart | TcpLink):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _stream(port: Uart | TcpLink | UdpPort):  # type: ignore[no-untyped-def]  # noqa: ANN202
     # MicroPython polls stream objects, CPython file numbers.
-    return port._socket if isinstance(port, TcpLink) else port._file  # noqa: SLF001
+    return port._file if isinstance(port, Uart) else port._socket  # noqa: SLF001

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from firmware.boards.board import Port
     from firmware.loop import Loop
+    from protocol.cards.emv import BankCardRead
+    from protocol.cards.emv_terminal import Terminal
 
     Conversation = Generator[bytes, bytes, bytes]
 
@@ -76,6 +78,8 @@ def release_all() -> Conversation:
 class Pn532:
     """The driver: frames over a port, on the loop's time."""
 
+    is_certified = False
+
     def __init__(self, port: Port, loop: Loop) -> None:
         self._port = port
         self._loop = loop
@@ -107,6 +111,10 @@ class Pn532:
             ReaderFault: the chip does not.
         """
         return await self._run(data_exchange(command), _CARD_MS)  # type: ignore[no-any-return]
+
+    async def read_bank_card(self, terminal: Terminal) -> BankCardRead:
+        """Nobody asks this of a chip that carries APDUs and no more."""
+        raise NotImplementedError
 
     async def release(self) -> None:
         """End the conversation, and wait until no card is in the field, so that none is read twice."""

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from protocol.cards.emv import BankCardRead
+    from protocol.cards.emv_terminal import Terminal
+
     class CardReader(Protocol):
-        """A reader of contactless cards."""
+        """A reader of contactless cards.
+
+        Attributes:
+            is_certified: it reads bank cards by itself, and tells no more than token and blob.
+        """
+
+        is_certified: bool
 
         async def start(self) -> None:
             """Wake and configure the chip; ReaderFault when it does not answer."""
@@ -21,6 +30,9 @@ if TYPE_CHECKING:
 
         async def release(self) -> None:
             """End the conversation and wait until the card has left the field."""
+
+        async def read_bank_card(self, terminal: Terminal) -> BankCardRead:
+            """Have a bank card read by a certified reader; as `protocol.cards.emv.read_bank_card` with any other."""
 
 
 class ReaderFault(Exception):  # noqa: N818 - named for what happened

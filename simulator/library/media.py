@@ -9,7 +9,7 @@ from protocol.cards.card_layout import Environment
 from protocol.tokens import LABEL_BANK, LABEL_TRANSIT, medium_token
 from simulator.desfire_card import DesfireCard
 from simulator.emv_card import MASTERCARD_LIKE, VISA_LIKE, EmvCard
-from simulator.phone import PhoneTicket
+from simulator.phone import issue_ticket
 from simulator.riders import ADULT, FREE, PENSIONER, PUPIL, STUDENT
 from simulator.wallet import bank_card_number
 
@@ -127,11 +127,12 @@ class Bureau:
 
     def phone(self, category: str = "adult", valid_hours: int = 24) -> Phone:
         """Return a phone with a new ticket that is valid for so long from now."""
-        ticket = PhoneTicket(
+        ticket = issue_ticket(
+            self._service.keys,
+            self._service.city,
             _identity("ticket", self._next())[:8],
             self._service.city_number,
             CATEGORIES[category],
             self._now_s() + valid_hours * 3600,
-            self._service.keys["qr_master"],
         )
         return Phone(lambda: ticket.text(self._now_s()), category)

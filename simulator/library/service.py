@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from simulator.card_authorities import authorities_as_json
 from simulator.keys import read_keys, write_keys
 from simulator.service import ClockFile, Service, ServiceProcess
 
@@ -63,6 +64,7 @@ class ClearingService:
         self.city = CITY
         self.keys = read_keys(home)
         self._http = Service(self.url, self.token)
+        self.post("/v1/card-authorities", authorities_as_json(CITY))
         network = self.get("/v1/network", city=CITY)
         self.city_number: int = network["number"]
         self._zone = ZoneInfo(network["zone"])

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.bench import cbor, day, heap, ingest, p256
+from tests.bench import bank_cards, cbor, day, heap, ingest, lists, p256
 from tests.bench.machine import describe
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ MEASURES: dict[str, Callable[[Tell], Table]] = {
     "heap": heap.measure,
     "p256": p256.measure,
     "cbor": cbor.measure,
+    "bank-cards": bank_cards.measure,
+    "lists": lists.measure,
 }
 
 

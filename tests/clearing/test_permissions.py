@@ -59,6 +59,7 @@ def test_openings_are_few_and_known(app: FastAPI) -> None:
     assert opened == {
         "/healthz",
         "/v1/batches",
+        "/v1/card-authorities/{number}",
         "/v1/enrolments",
         "/v1/fare-tables/{number}",
         "/v1/key-bundles/{device}/{number}",
@@ -69,8 +70,12 @@ def test_openings_are_few_and_known(app: FastAPI) -> None:
         "/v1/lists/deny/{number}",
         "/v1/lists/deny/{number}/from/{held}",
         "/v1/lists/deny/{number}/{part}",
+        "/v1/lists/top-up/{number}",
+        "/v1/lists/top-up/{number}/from/{held}",
+        "/v1/lists/top-up/{number}/{part}",
         "/v1/retirements",
         "/v1/rotations",
+        "/v1/top-up-commands",
     }
 
 

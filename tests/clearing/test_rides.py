@@ -160,3 +160,28 @@ def test_a_late_debit_overturns_what_was_proved_without_it() -> None:
     assert _verdict(sort_out([torn, _SAW_MORE]), torn) == _RIDE
     late = [_SAW_THE_SAME, _outcome(_SAW_THE_SAME, DECISION_COMMITTED, 21)]
     assert _verdict(sort_out([torn, _SAW_MORE, *late]), torn) == _NONE
+
+
+def _code(device: bytes, at_s: int = 1000, **changes: object) -> Record:
+    record = Record((device, 1, 1), KIND_SINGLE, DECISION_ACCEPTED, make_token(1), _COUNTER, None, at_s, is_code=True)
+    return dataclasses.replace(record, **changes)  # type: ignore[arg-type]
+
+
+def test_of_all_taps_by_one_code_the_first_is_the_ride_in_whatever_order_they_are_seen() -> None:
+    taps = [_code(_A, 1002), _code(_B, 1001), _code(_C, 900, clock_known=False)]
+    for order in itertools.permutations(taps):
+        assert sort_out(order).rides == {(_B, 1, 1)}
+        assert sort_out([taps[0]], order).rides == frozenset(), "it passed on another day"
+        assert sort_out([taps[1]], order).rides == {(_B, 1, 1)}
+
+
+def test_a_code_is_the_same_only_with_ticket_and_step() -> None:
+    for other in (
+        _code(_B, token=make_token(2)),
+        _code(_B, counter=_COUNTER + 1),
+        _code(_B, is_code=False),
+        _code(_B, counter=None),
+    ):
+        assert len(sort_out([_code(_A), other]).rides) == 2
+    for no_ride in (_code(_B, 1, test=True), _code(_B, 1, kind=KIND_REFUSED)):
+        assert sort_out([_code(_A), no_ride]).rides == {(_A, 1, 1)}

@@ -60,6 +60,34 @@ class BenchPort:
         self.closed = True
 
 
+class BenchDatagrams:
+    """What one validator has of its vehicle's network.
+
+    Attributes:
+        others: where its datagrams arrive.
+        sent: all that it sent.
+    """
+
+    def __init__(self) -> None:
+        self.others: list[BenchDatagrams] = []
+        self.sent: list[bytes] = []
+        self._waiting: list[bytes] = []
+
+    def give(self, datagram: bytes) -> None:
+        self._waiting.append(datagram)
+
+    def has_data(self) -> bool:
+        return bool(self._waiting)
+
+    def receive(self) -> bytes:
+        return self._waiting.pop(0) if self._waiting else b""
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(data)
+        for other in self.others:
+            other.give(data)
+
+
 class DictStore:
     """Small files.
 
@@ -102,6 +130,7 @@ class BenchBoard:
         logged: lines of the log.
         answer: given a whole request, what the service sends back; None for nothing, OSError for no network.
         requests: whole requests that were sent.
+        codes: texts that the screen showed as codes.
     """
 
     def __init__(self, sectors: int = 8, flash: Any = None, store: DictStore | None = None) -> None:  # noqa: ANN401
@@ -113,6 +142,10 @@ class BenchBoard:
         self.aes = Aes()
         self.host = "clearing.example"
         self.profile = 2
+        self.neighbours: BenchDatagrams | None = None
+        self.has_code_screen = False
+        self.languages: list[str] = []
+        self.codes: list[str] = []
         self.now_ms = 0
         self.unix_ms_at_boot = NOW_S * 1000
         self.quality = CLOCK_SYNCHRONISED
@@ -158,8 +191,11 @@ class BenchBoard:
 
     # The link.
 
+    def new_link(self) -> BenchPort:
+        return BenchPort()
+
     def dial(self) -> BenchPort:
-        port = BenchPort()
+        port = self.new_link()
         request = [b""]
 
         def take(data: bytes) -> None:
@@ -195,6 +231,12 @@ class BenchBoard:
 
     def show(self, text: str) -> None:
         self.told.append("show " + text)
+
+    def say(self, language: str, text: str) -> None:
+        self.told.append("say " + language + " " + text)
+
+    def show_code(self, text: str) -> None:
+        self.codes.append(text)
 
     def light(self, colour: str) -> None:
         self.told.append("light " + colour)

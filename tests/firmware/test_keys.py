@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firmware.keys import Membership, load_identity, load_membership, make_identity, save_membership
+from firmware.keys import KeyVersionUnknown, Membership, load_identity, load_membership, make_identity, save_membership
+from protocol.cards.card_layout import KEY_DEBIT, KEY_READ, key_material
+from protocol.cards.desfire_crypto import diversify
 from protocol.compat import sha256
 from protocol.cose import ec2_point, key_thumbprint
-from protocol.enrolment import encode_enrolled
-from protocol.errors import ProtocolError
+from protocol.enrolment import EarlierKeys, KeyBundle, encode_enrolled
+from protocol.errors import CardError, ProtocolError
 from protocol.p256 import N
 from tests.firmware.bench_board import BenchBoard, point_of
-from tests.firmware.bench_service import ACK_KEY, DOCUMENT_KEY, TOKEN_KEY, TRANSIT_DEBIT, make_bundle, make_enrolled
+from tests.firmware.bench_service import (
+    ACK_KEY,
+    DOCUMENT_KEY,
+    TOKEN_KEY,
+    TRANSIT_DEBIT,
+    TRANSIT_READ,
+    make_bundle,
+    make_enrolled,
+)
 from tests.protocol.expect import refusal
 
 if TYPE_CHECKING:
@@ -107,3 +117,44 @@ def test_keys_of_another_device_do_not_open() -> None:
     board.store.files["identity"] = other.store.files["identity"]
     words = refusal(ProtocolError, loaded, board)
     assert words
+
+
+# Transit keys.
+
+_UID = bytes.fromhex("04112233445566")
+
+
+def knows(membership: Membership, board: BenchBoard, purpose: int, version: int | None, master: bytes) -> bool:
+    """Return whether what proves a key answers a challenge as the card's own key from that master would."""
+    key = diversify(board.aes, master, key_material(_UID))
+    challenge = board.aes.cbc_encrypt(key, bytes(16), bytes(range(16)))
+    proof = board.aes.cbc_decrypt(key, bytes(16), membership.transit_key(purpose, version, _UID).prove(challenge))
+    return proof[16:] == bytes(range(1, 16)) + b"\x00"
+
+
+def membership_with(bundle: KeyBundle) -> tuple[Membership, BenchBoard]:
+    board = BenchBoard()
+    identity = make_identity(board)
+    return Membership(board, make_enrolled(identity.device), bundle, bytes(32)), board
+
+
+def test_a_card_is_proved_to_by_purpose_and_no_key_is_handed_out() -> None:
+    membership, board = membership_with(make_bundle())
+    assert membership.transit_versions() is None
+    assert knows(membership, board, KEY_DEBIT, None, TRANSIT_DEBIT)
+    assert knows(membership, board, KEY_READ, None, TRANSIT_READ)
+    assert not knows(membership, board, KEY_READ, None, TRANSIT_DEBIT)
+    holder = membership.transit_key(KEY_DEBIT, None, _UID)
+    assert [name for name in dir(holder) if not name.startswith("_")] == ["open", "prove"]
+    assert refusal(CardError, membership.transit_key, KEY_DEBIT, None, b"\x08\x01\x02\x03")
+
+
+def test_while_keys_are_rolled_over_a_card_is_proved_to_by_its_generation() -> None:
+    bundle = make_bundle()
+    bundle.earlier = EarlierKeys(3, 2, b"r" * 16, b"d" * 16)
+    membership, board = membership_with(bundle)
+    assert membership.transit_versions() == (3, 2)
+    assert knows(membership, board, KEY_DEBIT, 3, TRANSIT_DEBIT)
+    assert knows(membership, board, KEY_DEBIT, 2, b"d" * 16)
+    assert knows(membership, board, KEY_READ, 2, b"r" * 16)
+    assert refusal(KeyVersionUnknown, membership.transit_key, KEY_DEBIT, 1, _UID)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from firmware.journal import Journal, JournalFull
 from firmware.recorder import Place, Recorder
-from protocol.decisions import DECISION_COMMITTED, DECISION_OUTCOME_UNKNOWN
+from protocol.decisions import DECISION_COMMITTED, DECISION_OUTCOME_UNKNOWN, DECISION_TOPPED_UP
 from protocol.tap import (
     CLOCK_HOLDOVER,
     KIND_BOOT,
@@ -13,6 +13,7 @@ from protocol.tap import (
     KIND_INTENT,
     KIND_OUTCOME,
     KIND_SINGLE,
+    KIND_TOP_UP,
     MEDIUM_TRANSPORT_CARD,
     Tap,
     decode_tap,
@@ -177,3 +178,17 @@ def test_a_clock_step_says_how_far_in_either_direction() -> None:
         (KIND_CLOCK_STEP, {0: -90_000}),
         (KIND_CLOCK_STEP, {0: 6}),
     ]
+
+
+def test_a_top_up_keeps_the_place_of_its_outcome_too() -> None:
+    bench = Bench()
+    begun = bench.recorder.intent(KIND_TOP_UP, token_key_version=1, token=b"t" * 16, fare_minor=1, extensions={0: 7})
+    for _ in range(2 * PER_SECTOR):
+        try:
+            bench.cash()
+        except JournalFull:
+            break
+    bench.recorder.outcome(begun, DECISION_TOPPED_UP, 4, b"m" * 8, 88_000)
+    taps = bench.taps()
+    assert (taps[0].kind, taps[0].extensions) == (KIND_TOP_UP, {0: 7})
+    assert (taps[-1].reference, taps[-1].decision) == (begun.sequence, DECISION_TOPPED_UP)

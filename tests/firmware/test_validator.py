@@ -47,6 +47,7 @@ class City:
         self.city = CITY
         self.fare_table = FareTable(1, 0, expires_s, CITY, FARES)
         self.deny_list = None
+        self.allow_list = None
 
 
 class Bus:
@@ -67,9 +68,9 @@ class Bus:
         self.recorder = Recorder(board, self.journal, Place(7))
         self.recorder.started(recent.take_dangling())
         feedback = Feedback(board)
-        validator = Validator(board, self.loop, self.city, self.city, self.recorder, recent, feedback, self.policy)
-        self.loop.spawn(validator.serve_codes())
-        self.loop.spawn(validator.serve_driver())
+        self.validator = Validator(board, self.loop, self.city, self.city, self.recorder, recent, feedback, self.policy)
+        self.loop.spawn(self.validator.serve_codes())
+        self.loop.spawn(self.validator.serve_driver())
 
     def hear(self, port: str, text: str) -> str:
         self.board.told = []
@@ -89,7 +90,7 @@ def ticket(step_s: int = 0, number: int = 1, city: int = CITY, category: int = 1
     now_s = NOW_S + step_s
     ticket_id = number.to_bytes(8, "big")
     key = ticket_key(day_key(QR_MASTER, now_s // DAY_S), ticket_id)
-    return show_ticket(ticket_id, city, category, expires_s, key, now_s)
+    return show_ticket(ticket_id, city, category, expires_s, key, now_s, bytes(72))
 
 
 def test_cash_and_tickets_ride_and_are_recorded() -> None:
@@ -139,7 +140,7 @@ def test_codes_that_may_not_ride_are_told_why() -> None:
         ("JQ1:AAA", 10),
         (ticket(-120), 12),
         (ticket(-5 * DAY_S), 12),
-        (ticket(city=2), 4),
+        (ticket(city=2), 33),
         (ticket(category=9), 8),
         (ticket(expires_s=NOW_S), 3),
     ):

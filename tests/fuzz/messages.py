@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from protocol import cbor
 from protocol.ack import decode_ack, decode_error, encode_ack, encode_error
 from protocol.batch import check_run, decode_batch, encode_batch
+from protocol.card_authorities import decode_card_authorities, encode_card_authorities
 from protocol.compat import sha256
 from protocol.enrolment import decode_enrolled, decode_request, encode_enrolled, encode_request
 from protocol.errors import CborError, DocumentError, ListGapError, RemoteProtocolError
 from protocol.fare_table import decode_fare_table, encode_fare_table
 from protocol.key_bundle import decode_wrapped_bundle, encode_wrapped_bundle
 from protocol.keyset import decode_key_set, encode_key_set
+from protocol.limits import LIST_ENTRY_BYTES
 from protocol.list_delta import apply_delta, decode_delta, encode_delta
 from protocol.medium_list import (
     LIST_ALLOW,
@@ -32,6 +34,12 @@ from protocol.medium_list import (
 from protocol.rotation import decode_retirement, decode_rotation, encode_retirement, encode_rotation
 from protocol.tap import decode_tap, encode_tap
 from protocol.tokens import TOKEN_BYTES
+from protocol.top_up import (
+    decode_top_up_command,
+    decode_top_up_request,
+    encode_top_up_command,
+    encode_top_up_request,
+)
 from tests.fuzz.oracles import is_ours_by_cbor2, require_same_by_cbor2
 from tests.fuzz.target import Target
 from tests.fuzz.vectors import everything_encoded, payloads, records
@@ -106,7 +114,7 @@ def check_list(data: bytes) -> None:
         tokens = _tokens_of(part.medium_list)
         assert len(tokens) == len(part.medium_list)
         assert all(map(part.medium_list.holds, tokens))
-        assert not part.medium_list.holds(b"\xff" * TOKEN_BYTES + b"\x00")
+        assert not part.medium_list.holds(b"\xff" * LIST_ENTRY_BYTES) or b"\xff" * LIST_ENTRY_BYTES in tokens
 
 
 def check_delta(data: bytes) -> None:
@@ -126,7 +134,7 @@ def check_delta(data: bytes) -> None:
         fits = delta.from_number == _HELD.number and removed <= _tokens_of(_HELD) and not added & _tokens_of(_HELD)
         assert not fits or delta.sha256 != sha256(b"".join(expected)), "refused, and leads on"
         return
-    assert (applied.number, bytes(applied.tokens)) == (delta.to_number, b"".join(expected))
+    assert (applied.number, bytes(applied.entries)) == (delta.to_number, b"".join(expected))
 
 
 def check_list_parts(data: bytes) -> None:
@@ -164,8 +172,11 @@ TARGETS = (
     _codec("enrolled", decode_enrolled, encode_enrolled, "enrolled", "enrolled with key set"),
     _codec("key-set", decode_key_set, encode_key_set, "key-set", "key-set next"),
     _codec("key-bundle", decode_wrapped_bundle, encode_wrapped_bundle, "key-bundle", "shared key-bundle"),
+    _codec("top-up-request", decode_top_up_request, encode_top_up_request, "top-up-request"),
+    _codec("top-up-command", decode_top_up_command, encode_top_up_command, "top-up-command"),
     _codec("fare-table", decode_fare_table, encode_fare_table, "fare-table"),
     Target("list", check_list, lambda: payloads("list", "list allow", "list part"), is_cbor=True),
+    _codec("card-authorities", decode_card_authorities, encode_card_authorities, "card-authorities"),
     Target("list-parts", check_list_parts, _parts_seeds, is_cbor=True),
     Target("list-delta", check_delta, lambda: payloads("list-delta"), is_cbor=True),
     _codec("rotation", decode_rotation, encode_rotation, "rotation", "shared rotation"),

@@ -1,18 +1,28 @@
-"""What comes in pieces: frames of the reader chip, lines of the scanner, HTTP answers.
+"""What comes in pieces: frames of the reader chip, lines of the scanner, HTTP answers, datagrams of neighbours.
 
 The same stream in any pieces is the same; what waits is bounded; and nothing but the decoder's own error comes out.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import h11
 
 from firmware.links.http import HttpError, Response
+from firmware.neighbours import Neighbours
 from firmware.readers.pn532_frames import ACK, CHIP_TO_HOST, HOST_TO_CHIP, NACK, FrameDecoder, encode_frame
 from firmware.readers.qr_scanner import LINE_BYTES_MAX, LineDecoder
+from firmware.recent_taps import RecentTaps
+from protocol.compat import hmac_sha256
+from protocol.enrolment import KeyBundle
+from protocol.qr.ticket import DAY_S, day_key
+from protocol.tap import KIND_SINGLE, Tap, decode_tap, encode_tap
+from tests.firmware.bench_board import NOW_S, BenchBoard, BenchDatagrams
 from tests.fuzz.target import Target
-from tests.fuzz.vectors import messages
+from tests.fuzz.vectors import messages, records
 
+_DAY = NOW_S // DAY_S
 _LONGEST_FRAME_BYTES = 3 + 5 + 265 + 2
 
 
@@ -141,7 +151,46 @@ def _http_seeds() -> list[bytes]:
     ]
 
 
+# Datagrams of neighbours.
+
+
+class _Keys:
+    bundle = KeyBundle(bytes(16), bytes(16), bytes(32), {_DAY: day_key(bytes(32), _DAY)}, 1, b"A-101...")
+
+
+def _door(device: bytes) -> tuple[Neighbours, BenchDatagrams]:
+    port = BenchDatagrams()
+    return Neighbours(BenchBoard(), port, _Keys(), device, 1, RecentTaps()), port  # type: ignore[arg-type]
+
+
+def check_neighbour(data: bytes) -> None:
+    """A datagram, and a record under a right HMAC: only a fresh ride is believed, and nothing twice."""
+    here, _ = _door(b"h" * 16)
+    here.hear(data)
+    assert here.refused or data in _neighbour_seeds(), "nobody who makes inputs has the key"
+    key = hmac_sha256(day_key(bytes(32), _DAY), b"neighbours" + b"A-101...")
+    message = b"JQN1" + b"s" * 8 + b"".join([number.to_bytes(4, "big") for number in (_DAY, 1, 1)]) + data
+    datagram = message + hmac_sha256(key, message)[:16]
+    refused = dict(here.refused)
+    here.hear(datagram)
+    is_believed = here.refused == refused
+    if is_believed:
+        assert encode_tap(decode_tap(data)) == data
+    here.hear(datagram)
+    assert here.refused != refused, "the same datagram was believed twice"
+
+
+def _neighbour_seeds() -> list[bytes]:
+    there, port = _door(b"t" * 16)
+    ride: dict[str, Any] = {"medium": 4, "token": b"token of a rider", "token_key_version": 1, "counter": NOW_S // 30}
+    moment: dict[str, Any] = {"sequence": 1, "tapped_at_s": NOW_S, "clock_quality": 3, "uptime_ms": 5000, "boot": 1}
+    tap = Tap(**moment, kind=KIND_SINGLE, decision=0, fare_minor=13_000, **ride)
+    there.tell(tap)
+    return [*port.sent, encode_tap(tap), *records()]
+
+
 TARGETS = (
+    Target("neighbour", check_neighbour, _neighbour_seeds, 600, is_cbor=True),
     Target("pn532", check_frames, _frame_seeds, 400),
     Target("scanner", check_lines, _line_seeds, 600),
     Target("http", check_http, _http_seeds),

@@ -129,3 +129,12 @@ def test_what_has_no_encoding_is_not_written() -> None:
 def test_any_sort_of_buffer_is_read_and_written_as_bytes() -> None:
     assert cbor.encode(bytearray(b"ab")) == cbor.encode(memoryview(b"ab")) == b"\x42ab"
     assert cbor.decode(bytearray(b"\x42ab")) == cbor.decode(memoryview(b"\x42ab")) == b"ab"
+
+
+def test_a_message_is_as_long_as_it_may_be_and_no_longer() -> None:
+    def message(size: int) -> bytes:
+        return b"\x59" + (size - 3).to_bytes(2, "big") + bytes(size - 3)
+
+    assert cbor.decode(message(MESSAGE_BYTES_MAX)) == bytes(MESSAGE_BYTES_MAX - 3)
+    for more in (1, 2, 1000):
+        assert refusal(CborError, cbor.decode, message(MESSAGE_BYTES_MAX + more))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.compat import constant_time_equal, crc32, hmac_sha256, sha256
+from protocol.compat import constant_time_equal, crc32, hmac_sha256, sha1_of, sha256
 from tests.vectors.load import load
 
 
@@ -18,6 +18,10 @@ def test_hmac_takes_a_view_of_a_buffer() -> None:
 
 def test_sha256_is_that_of_fips_180_4() -> None:
     assert sha256(b"abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_sha1_is_that_of_fips_180_4_over_pieces() -> None:
+    assert sha1_of([b"a", memoryview(b"bc")]).hex() == "a9993e364706816aba3e25717850c26c9cd0d89d"
 
 
 def test_crc32_has_its_check_value_and_goes_on_from_a_seed() -> None:

@@ -96,3 +96,7 @@ def test_what_names_no_shared_key_is_refused() -> None:
         assert refusal(BadCose, cose_mac.named_kid, wrong)
     assert not cose_mac.is_shared_key(_ACK_KEY)
     assert not cose_mac.is_shared_key([4])
+
+
+def test_a_key_is_exported_whole_for_whoever_keeps_it() -> None:
+    assert cose_mac.MacKey(b"s" * 32).export() == b"s" * 32

@@ -9,7 +9,7 @@ from protocol.compat import sha256
 from protocol.errors import DocumentError
 from protocol.fare_rules import FareRules
 from protocol.fare_table import FareTable, decode_fare_table, encode_fare_table
-from protocol.limits import DENY_LIST_ENTRIES_MAX, MESSAGE_BYTES_MAX
+from protocol.limits import LIST_PART_ENTRIES_MAX, MESSAGE_BYTES_MAX
 from protocol.medium_list import LIST_DENY, MediumList, decode_list, encode_list, make_list
 from protocol.tap import MEDIUM_CASH, MEDIUM_TRANSPORT_CARD
 from tests.protocol.expect import refusal
@@ -134,22 +134,22 @@ def test_an_empty_list_holds_nothing() -> None:
 
 
 def test_the_longest_list_fits_one_message_and_a_validator() -> None:
-    tokens = bytearray(DENY_LIST_ENTRIES_MAX * 16)
-    for index in range(DENY_LIST_ENTRIES_MAX):
-        tokens[index * 16 : index * 16 + 2] = (index + 1).to_bytes(2, "big")
-    payload = encode_list(MediumList(LIST_DENY, 1, 2000, tokens))  # no second copy of it
-    del tokens
+    entries = bytearray(LIST_PART_ENTRIES_MAX * 8)
+    for index in range(LIST_PART_ENTRIES_MAX):
+        entries[index * 8 : index * 8 + 2] = (index + 1).to_bytes(2, "big")
+    payload = encode_list(MediumList(LIST_DENY, 1, 2000, entries))  # no second copy of it
+    del entries
     assert len(payload) < MESSAGE_BYTES_MAX - 256
     listed = decode_list(payload)
-    assert len(listed) == DENY_LIST_ENTRIES_MAX
-    assert listed.holds((DENY_LIST_ENTRIES_MAX).to_bytes(2, "big") + bytes(14))
-    assert not listed.holds((DENY_LIST_ENTRIES_MAX + 1).to_bytes(2, "big") + bytes(14))
+    assert len(listed) == LIST_PART_ENTRIES_MAX
+    assert listed.holds((LIST_PART_ENTRIES_MAX).to_bytes(2, "big") + bytes(14))
+    assert not listed.holds((LIST_PART_ENTRIES_MAX + 1).to_bytes(2, "big") + bytes(14))
 
 
 def test_what_is_no_list_is_refused() -> None:
     whole = cbor.decode(encode_list(make_list(LIST_DENY, 7, 2000, _tokens(2))))
-    low, high = whole[5][:16], whole[5][16:]
-    for key, value in ((0, 2), (4, 3), (5, high + low), (5, low + low), (5, low), (5, "x" * 32), (6, 0)):
+    low, high = whole[5][:8], whole[5][8:]
+    for key, value in ((0, 2), (4, 3), (5, high + low), (5, low + low), (5, low), (5, "x" * 16), (6, 0)):
         changed = dict(whole)
         changed[key] = value
         assert refusal(DocumentError, decode_list, cbor.encode(changed))

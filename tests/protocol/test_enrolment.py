@@ -58,6 +58,23 @@ def test_a_key_bundle_comes_back_from_its_wrapping() -> None:
     assert refusal(EnrolmentError, enrolment.decode_key_bundle, plain[:-8])
 
 
+def test_a_key_bundle_may_have_transit_keys_of_two_generations() -> None:
+    before = make_key_bundle()
+    before.earlier = enrolment.EarlierKeys(3, 2, b"r" * 16, b"d" * 16)
+    plain = before.encode()
+    assert len(plain) == 224
+    after = enrolment.decode_key_bundle(plain)
+    assert after.earlier is not None
+    assert (after.earlier.newer, after.earlier.version) == (3, 2)
+    assert (after.earlier.transit_read, after.earlier.transit_debit) == (b"r" * 16, b"d" * 16)
+    assert after.vehicle_secret == before.vehicle_secret
+    after.earlier = None
+    assert after.encode() == make_key_bundle().encode() == plain[:184]
+    for size in (183, 185, 223, 225, 264):
+        assert refusal(EnrolmentError, enrolment.decode_key_bundle, (plain + bytes(40))[:size])
+    assert [size for size in range(300) if enrolment.is_wrapped_bundle(bytes(size))] == [192, 232]
+
+
 def test_a_request_comes_back_and_its_proof_binds_device_and_key() -> None:
     before = make_request()
     after = enrolment.decode_request(enrolment.encode_request(before))

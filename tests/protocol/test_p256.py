@@ -119,3 +119,23 @@ def test_signer_and_verifier_agree_by_kid() -> None:
     assert verifier.verify(b"kid", b"message", signature)
     assert not verifier.verify(b"kid", b"massage", signature)
     assert refusal(UnknownKid, verifier.verify, b"kit", b"message", signature)
+
+
+def test_there_is_another_nonce_where_one_cannot_be_used() -> None:
+    nonces = p256._nonces(_PRIVATE, sha256(b"sample"))
+    first, second = next(nonces), next(nonces)
+    # RFC 6979 A.2.5 names the first.
+    assert first == 0xA6E3C57DD01ABE90086538398355DD4C3B17AA873382B0F24D6129493D8AAD60
+    assert second != first
+    assert 0 < second < p256.N
+
+
+def test_two_signers_agree_on_one_secret() -> None:
+    ours, theirs = p256.P256Signer(b"k" * 32, _PRIVATE), p256.P256Signer(b"l" * 32, 5)
+
+    def agree(signer: p256.P256Signer, private: int) -> bytes:
+        x, y = p256.public_key(private)
+        return p256.finish(signer.agree_steps(x.to_bytes(32, "big"), y.to_bytes(32, "big")))
+
+    assert agree(ours, 5) == agree(theirs, _PRIVATE)
+    assert agree(ours, 5) != agree(ours, 6)

@@ -62,6 +62,7 @@ def test_every_key_of_a_message_has_a_row() -> None:
         ("Fare table", 7),
         ("Medium list", 8),
         ("List delta", 7),
+        ("Card authorities", 5),
         ("Rotation", 5),
         ("Retirement", 6),
         ("Key bundle", 6),

@@ -160,3 +160,8 @@ def test_any_other_record_stands_for_itself() -> None:
 def test_what_is_no_map_or_no_cbor_is_refused() -> None:
     for record in (b"", b"\xff", b"\x80", b"\x01", b"\xa1\x00\x01\x00"):
         assert refusal(TapError, decode_tap, record)
+
+
+def test_numbers_may_be_the_smallest_that_their_row_allows() -> None:
+    ride = _full_ride(shift=0)
+    assert decode_tap(encode_tap(ride)).shift == 0

@@ -26,12 +26,15 @@ _RULES = {
     "list allow": "list",
     "list part": "list",
     "list-delta": "list-delta",
+    "card-authorities": "card-authorities",
     "key-set": "key-set",
     "key-set next": "key-set",
     "rotation": "rotation",
     "retirement": "retirement",
     "key-bundle": "key-bundle",
     "shared key-bundle": "key-bundle",
+    "top-up-request": "top-up-request",
+    "top-up-command": "top-up-command",
     "enrolled with key set": "enrolled",
     "shared enrolment": "enrolment",
     "shared enrolled": "enrolled",
@@ -86,7 +89,16 @@ def test_every_vector_with_a_payload_is_held_against_the_grammar() -> None:
 def test_the_grammar_knows_every_key_and_no_other(name: str) -> None:
     schema = _schema(_RULES[name])
     fields: dict[int, Any] = cbor.decode(_payload(name))
-    counts = {"record": 7, "batch": 12, "ack": 9, "error": 0, "enrolled": 9, "list": 6, "fare-table": 6}
+    counts = {
+        "record": 7,
+        "batch": 12,
+        "ack": 9,
+        "error": 0,
+        "enrolled": 9,
+        "list": 6,
+        "fare-table": 6,
+        "top-up-request": 7,
+    }
     required = set(range(counts.get(_RULES[name], len(fields))))
     if _RULES[name] == "key-bundle":
         required = {0, 1, 2, 3, 5}
@@ -116,11 +128,16 @@ def test_the_grammar_knows_every_key_and_no_other(name: str) -> None:
         ("fare-table", 5, {1: {1: -1}}),
         ("fare-table rules", 6, {1: [60]}),
         ("fare-table rules", 6, {6: 3}),
-        ("list", 4, 1501),
-        ("list", 1, 3),
+        ("list", 4, 3001),
+        ("list", 1, 4),
         ("list part", 6, 0),
-        ("list part", 6, 17),
+        ("list part", 6, 401),
         ("list part", 7, 1),
+        ("card-authorities", 1, 0),
+        ("card-authorities", 3, []),
+        ("card-authorities", 3, [[bytes(5), 1, bytes(249), 3, bytes(2)]]),
+        ("card-authorities", 3, [[bytes(5), 1, bytes(64), 5, bytes(2)]]),
+        ("card-authorities", 4, bytes(1801)),
         ("list-delta", 3, 0),
         ("list-delta", 4, bytes(31)),
         ("list-delta", 5, bytes(8001)),
@@ -134,6 +151,12 @@ def test_the_grammar_knows_every_key_and_no_other(name: str) -> None:
         ("retirement", 3, 1 << 40),
         ("key-bundle", 4, {1: 4, 2: bytes(8)}),
         ("key-bundle", 5, bytes(184)),
+        ("key-bundle", 5, bytes(231)),
+        ("top-up-request", 4, bytes(8)),
+        ("top-up-request", 7, 0),
+        ("top-up-command", 6, 0),
+        ("top-up-command", 6, 1 << 31),
+        ("top-up-command", 10, bytes(16)),
     ],
 )
 def test_the_grammar_has_the_limits_of_the_code(name: str, key: int, value: object) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from protocol.ack import decode_ack, encode_ack
 from protocol.batch import check_run, decode_batch, encode_batch
+from protocol.card_authorities import decode_card_authorities, encode_card_authorities
 from protocol.cose import ec2_point, key_thumbprint, verify1
 from protocol.cose_mac import verify_mac0
 from protocol.cose_sign import parse as parse_sign
@@ -28,6 +29,12 @@ from protocol.medium_list import (
 from protocol.p256 import P256Verifier
 from protocol.rotation import decode_retirement, decode_rotation, encode_retirement, encode_rotation
 from protocol.tap import decode_tap, encode_tap
+from protocol.top_up import (
+    decode_top_up_command,
+    decode_top_up_request,
+    encode_top_up_command,
+    encode_top_up_request,
+)
 from tests.protocol.aes import Aes
 from tests.vectors.load import load
 from tests.vectors.wire import make_all
@@ -59,7 +66,7 @@ def test_every_message_verifies_for_its_kind_and_audience() -> None:
     keys = [make_key(private) for private in (DEVICE_PRIVATE, SERVICE_PRIVATE, SERVICE_PRIVATE - 1)]
     verifier = P256Verifier({key_thumbprint(key): ec2_point(key) for key in keys})
     signed = [vector for vector in _VECTORS.values() if "message" in vector and "form" not in vector]
-    assert len(signed) == 14
+    assert len(signed) == 17
     for vector in signed:
         payload = verify1(bytes.fromhex(vector["message"]), vector["typ"], vector["audience"], verifier)
         assert payload.hex() == vector["payload"]
@@ -96,6 +103,7 @@ def test_every_payload_is_read_and_written_back() -> None:
         ("list", decode_list, encode_list),
         ("list allow", decode_allow_list, encode_list),
         ("list part", decode_deny_part, encode_list_part),
+        ("card-authorities", decode_card_authorities, encode_card_authorities),
         ("list-delta", decode_delta, encode_delta),
         ("key-set", decode_key_set, encode_key_set),
         ("key-set next", decode_key_set, encode_key_set),
@@ -103,6 +111,8 @@ def test_every_payload_is_read_and_written_back() -> None:
         ("retirement", decode_retirement, encode_retirement),
         ("key-bundle", decode_wrapped_bundle, encode_wrapped_bundle),
         ("shared key-bundle", decode_wrapped_bundle, encode_wrapped_bundle),
+        ("top-up-request", decode_top_up_request, encode_top_up_request),
+        ("top-up-command", decode_top_up_command, encode_top_up_command),
         ("enrolled with key set", decode_enrolled, encode_enrolled),
         ("shared enrolment", decode_request, encode_request),
         ("shared rotation", decode_rotation, encode_rotation),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simulator.bus import Bus, DriverTerminal
 from simulator.camera import QrScanner
+from simulator.card_authorities import authorities_as_json
 from simulator.city import StopVisit
 from simulator.keys import read_keys, write_keys
 from simulator.network import CALM, Network
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulator.bus import Turn
+    from simulator.vehicle_network import Plug
     from simulator.world import World
 
 SEED = 11
@@ -71,6 +73,7 @@ def open_office(folder: Path) -> Iterator[Office]:
         token = process.command("token", "issue", "simulator", "--role", "administrator", "--json")["token"]
         service = Service(process.url, token)
         stack.callback(service.close)
+        service.post("/v1/card-authorities", authorities_as_json(CITY))
         yield Office(home, process, service, clock, read_keys(home))
 
 
@@ -83,19 +86,32 @@ class Stand:
         heard: every line that it showed, lit or beeped.
     """
 
-    def __init__(self, office: Office, folder: Path, runtime: str, seed: str = "") -> None:
+    def __init__(
+        self,
+        office: Office,
+        folder: Path,
+        runtime: str,
+        seed: str = "",
+        options: tuple[str, ...] = (),
+        plug: Plug | None = None,
+    ) -> None:
         self.office = office
         self.chip, self.driver = Pn532Chip(), DriverTerminal()
         self.network = Network(office.service.address, random.Random(1), CALM)
         self.heard: list[str] = []
-        devices = (self.chip, QrScanner(random.Random(1)), self.driver)
+        self.scanner = QrScanner(random.Random(1))
+        devices = (self.chip, self.scanner, self.driver)
         self.process = ValidatorProcess(
-            runtime, folder, seed or str(folder), devices, self.network.dial, self.heard.append
+            runtime, folder, seed or str(folder), devices, self.network.dial, self.heard.append, options, plug
         )
         self.now_ms = NOW_MS
 
     def enrol(self, vehicle: str = "A-101") -> None:
         self.office.clear(vehicle)
+        self.mount(vehicle)
+
+    def mount(self, vehicle: str) -> None:
+        """Enrol it beside the others of the vehicle."""
         self.process.enrol(self.office.service.address, self.office.invite(vehicle))
 
     def boot(self, cut_after_bytes: int | None = None) -> None:

@@ -23,6 +23,7 @@ GOOD: dict[str, Any] = {
     "cashless_share_trips_percent": 80.0,
     "cashless_share_revenue_percent": 66.67,
     "independent_count": {"cashless_share_trips_percent": 80.0, "cashless_share_revenue_percent": 66.67},
+    "card_proofs": {"proven": 7, "missing": 1},
     "purses_debited_minor": 80_000,
     "ledger_imbalance_minor": 0,
     "ledger_faults": [],
@@ -44,6 +45,7 @@ def test_a_day_that_kept_its_promises_has_no_faults() -> None:
         ({"cashless_share_trips_percent": 79.99}, "share by trips"),
         ({"cashless_share_revenue_percent": None}, "share by revenue"),
         ({"purses_debited_minor": 90_000}, "purses of the cards"),
+        ({"card_proofs": {"proven": 7, "wrong": 1}}, "not signed"),
         ({"fares_minor_by_medium": {"cash": 120_000}}, "purses of the cards"),
     ],
 )

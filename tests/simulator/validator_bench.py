@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from firmware.app import Parts, start
 from firmware.journal import Journal
 from firmware.keys import make_identity, save_membership
+from firmware.token_list import encode_trailer
 from protocol.cards.card_layout import Environment
 from protocol.cose import TYP_FARE_TABLE, sign1
 from protocol.decisions import DECISION_COMMITTED
 from protocol.enrolment import encode_enrolled
 from protocol.fare_table import FareTable, encode_fare_table
+from protocol.medium_list import LIST_DENY
 from protocol.qr.ticket import DAY_S, day_key
 from protocol.tap import (
     KIND_INTENT,
     KIND_OUTCOME,
+    KIND_TOP_UP,
     MEDIUM_BANK_CARD,
     MEDIUM_CASH,
     MEDIUM_QR_TICKET,
@@ -23,6 +27,8 @@ from protocol.tap import (
     Tap,
     decode_tap,
 )
+from simulator.card_authorities import authorities_payload, keep_authorities
+from simulator.counterparties.acquirer import initial_key
 from simulator.desfire_card import DesfireCard
 from simulator.flash import NorFlash
 from simulator.phone import PhoneTicket
@@ -39,11 +45,13 @@ from tests.firmware.bench_service import (
     make_bundle,
     make_enrolled,
 )
+from tests.simulator.old_card import old_card
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from simulator.virtual_card import VirtualCard
+    from simulator.certified_reader import CertifiedModule
+    from simulator.iso_dep import Card
 
 FARE_MINOR = 12_000
 BALANCE_MINOR = 100_000
@@ -52,6 +60,9 @@ MASTERS = {
     "transit_read_master": TRANSIT_READ,
     "transit_debit_master": TRANSIT_DEBIT,
     "transit_mac_master": bytes(range(32, 48)),
+    "transit_credit_master": bytes(range(48, 64)),
+    "transit_application_master": bytes(range(64, 80)),
+    "transit_card_master": bytes(range(80, 96)),
 }
 FARES = {
     MEDIUM_TRANSPORT_CARD: {ADULT: FARE_MINOR, SCHOOL: 0},
@@ -64,11 +75,18 @@ LOOK_MS = 3_000
 
 def make_card(number: int = 1, balance_minor: int = BALANCE_MINOR, **changes: Any) -> DesfireCard:  # noqa: ANN401
     fields: dict[str, Any] = {"city": CITY, "category": ADULT, "expires_s": NOW_S + 86_400, "masters": MASTERS}
-    fields |= changes
+    fields |= {"version": 1} | changes
     environment = Environment(number.to_bytes(8, "big"), fields["city"], fields["category"], fields["expires_s"])
     return DesfireCard.personalise(
-        b"\x04" + number.to_bytes(8, "big")[2:], environment, balance_minor, fields["masters"]
+        b"\x04" + number.to_bytes(8, "big")[2:], environment, balance_minor, fields["masters"], fields["version"]
     )
+
+
+def make_old_card(number: int = 1, balance_minor: int = BALANCE_MINOR, category: int = ADULT) -> DesfireCard:
+    """Return a card of layout 1, as it was issued before: no events, no passes."""
+    uid = b"\x04" + number.to_bytes(6, "big")
+    environment = Environment(number.to_bytes(8, "big"), CITY, category, NOW_S + 86_400)
+    return old_card(uid, environment, balance_minor, MASTERS)
 
 
 def make_ticket(number: int = 1, **changes: Any) -> PhoneTicket:  # noqa: ANN401
@@ -110,8 +128,9 @@ def taps_of(journal: Journal) -> dict[int, Tap]:
 
 
 def outcomes_of(taps: dict[int, Tap]) -> dict[int, list[int | None]]:
-    """The decisions of all outcomes, by the sequence of their intent."""
-    outcomes: dict[int, list[int | None]] = {tap.sequence: [] for tap in taps.values() if tap.kind == KIND_INTENT}
+    """The decisions of all outcomes, by the sequence of their intent, or of their top-up."""
+    begun = [tap.sequence for tap in taps.values() if tap.kind in {KIND_INTENT, KIND_TOP_UP}]
+    outcomes: dict[int, list[int | None]] = {sequence: [] for sequence in begun}
     for tap in taps.values():
         if tap.kind == KIND_OUTCOME and isinstance(tap.reference, int):
             outcomes[tap.reference].append(tap.decision)
@@ -124,20 +143,28 @@ class BusBench:
     Attributes:
         board, chip, loop: of the present life of the program.
         flash, store: what outlives a power cut.
+        profile: how it holds its keys, from the next start on.
+        module: the certified reader that it has instead of a PN532, from the next start on.
         service: who answers the outbox.
     """
 
-    def __init__(self, policy: str = "refuse", sectors: int = 16, table: bytes | None = None) -> None:
+    def __init__(self, policy: str = "refuse", sectors: int = 16, table: bytes | None = None, number: int = 1) -> None:
         self.policy = policy
         self.flash = NorFlash(sectors)
         self.store = DictStore()
         self.now_ms = 0
+        self.profile = 1
+        self.module: CertifiedModule | None = None
         board = BenchBoard(store=self.store)
+        board.random_bytes(32 * (number - 1))
         self.identity = make_identity(board)
         today = NOW_S // DAY_S
         keys = {day: day_key(QR_MASTER, day) for day in range(today - 1, today + 2)}
         enrolled = encode_enrolled(make_enrolled(self.identity.device))
         save_membership(board, self.identity, enrolled, make_bundle(keys).encode())
+        self.store.write("acquirer-keys", initial_key("bench"))
+        payload = authorities_payload(1, NOW_S + 86_400)
+        keep_authorities(self.store, self.identity.derived_key(b"documents"), payload)
         if table is None:
             table = fare_table()
         if table:
@@ -160,16 +187,25 @@ class BusBench:
         """Switch the validator on."""
         self.flash.cut_after_bytes = None
         self.board = WatchedBoard(flash=self.flash, store=self.store)
+        self.board.profile = self.profile
         self.board.unix_ms_at_boot += self.now_ms
         self.board.open_journal = self.journal_anew
         if self.service is not None:
             self.board.answer = self.service.answer
-        self.chip = Pn532Chip()
+        self.chip: Any = self.module or Pn532Chip()
         self.board.nfc.on_write = self.chip_hears
         parts = Parts()
         parts.journal = self._open_journal
         self.loop = start(self.board, policy_when_full=self.policy, parts=parts)
         self.run(100)
+
+    def deny(self, token: bytes) -> None:
+        """Put a medium on the deny list, and start anew."""
+        trailer = encode_trailer(
+            self.identity.derived_key(b"documents"), LIST_DENY, 1, NOW_S + 86_400, hashlib.sha256(token).digest()
+        )
+        self.store.write("deny-list", token + trailer)
+        self.restart()
 
     def restart(self) -> None:
         """The power was gone for a while."""
@@ -203,7 +239,7 @@ class BusBench:
 
     # Riders.
 
-    def hold(self, card: VirtualCard, other: VirtualCard | None = None) -> str:
+    def hold(self, card: Card, other: Card | None = None) -> str:
         """Hold a card before the validator until it has had time enough, and return what was shown."""
         before = len(self.board.told)
         self.chip.present(card, self.board.now_ms, other)

@@ -34,6 +34,7 @@ _STORM = Settings(
     power_cuts=9,
     weather=Weather(0.04, 0.03, 0.04, 0.03, 0.03, 0.04),
 )
+_TWO_DOORS = Settings(seed=20, riders=40, hours=(7, 8), power_cuts=3, doors=2)
 _PLAIN = ("--seed", "20", "--riders", "40", "--hours", "7-8", "--power-cuts", "3")
 _MISHAPS = {"denied", "empty_purse", "foreign", "screenshot", "torn", "two_cards", "unknown"}
 _REFUSALS = {
@@ -181,3 +182,23 @@ def test_a_day_on_a_device_heap_and_the_same_day_on_a_desk_and_another_database_
         assert each["power_cuts"] >= 3
         del each["timings"], each["runtime"]
     assert device == postgresql
+
+
+@pytest.fixture(scope="module")
+def two_doors(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(tmp_path_factory.mktemp("doors"), _TWO_DOORS)
+
+
+def test_who_shows_a_picture_at_the_other_door_does_not_ride(two_doors: Played) -> None:
+    """Every vehicle has two validators, power fails and the network is bad; the vehicle's own network is not."""
+    result = two_doors.report.result
+    assert faults_in(result) == []
+    assert (result["validators"], result["taps_lost"], result["taps_doubled"]) == (24, 0, 0)
+    friends = sum(
+        len(wallet.rider.boardings)
+        for wallet in two_doors.wallets
+        if wallet.rider.medium == "qr" and wallet.rider.number % 2 == 0
+    )
+    assert result["rides_by_medium"]["qr"] > 0
+    assert 0 < result["refused_by_decision"]["qr_already_used"] <= friends
+    assert result["taps_cleared"] == result["taps_accepted"]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from protocol import ack, cbor, enrolment, tap
 from protocol.batch import Batch, encode_batch, genesis_head, next_head
+from protocol.card_authorities import CardAuthorities, CardAuthority, encode_card_authorities, revoked_name
 from protocol.compat import sha256
 from protocol.cose import (
     TYP_ACK,
     TYP_BATCH,
+    TYP_CARD_AUTHORITIES,
     TYP_ENROLLED,
     TYP_ENROLMENT,
     TYP_FARE_TABLE,
@@ -17,6 +19,8 @@ from protocol.cose import (
     TYP_LIST,
     TYP_LIST_DELTA,
     TYP_RETIREMENT,
+    TYP_TOP_UP_COMMAND,
+    TYP_TOP_UP_REQUEST,
     ec2_key,
     key_thumbprint,
 )
@@ -30,6 +34,7 @@ from protocol.medium_list import LIST_ALLOW, LIST_DENY, ListPart, encode_list, e
 from protocol.p256 import P256Signer, agree_steps, finish, public_key
 from protocol.rotation import Retirement, encode_retirement
 from protocol.tap import Tap
+from protocol.top_up import TopUpCommand, TopUpRequest, encode_top_up_command, encode_top_up_request
 
 if TYPE_CHECKING:
     from typing import Any
@@ -50,6 +55,17 @@ def make_key(private: int) -> dict[int, int | bytes]:
     """Return the COSE_Key of a private scalar."""
     x, y = public_key(private)
     return ec2_key(x.to_bytes(32, "big"), y.to_bytes(32, "big"))
+
+
+def make_authorities() -> CardAuthorities:
+    """Return a list of two authorities, of which one has revoked a certificate."""
+    visa, mastercard = bytes.fromhex("A000000003"), bytes.fromhex("A000000004")
+    modulus = b"\xc1" * 143 + b"\x01"
+    keys = [
+        CardAuthority(visa, 0x99, modulus, 3, b"\x31\x12"),
+        CardAuthority(mastercard, 0xF1, modulus, 65537, b"\x28\x12"),
+    ]
+    return CardAuthorities(3, NOW_S + 86400, keys, revoked_name(visa, 0x99, b"\x00\x00\x07"))
 
 
 def make_signer(private: int) -> P256Signer:
@@ -181,6 +197,18 @@ def make_wrapped_bundle(aes: Aes) -> WrappedBundle:
     return bundle
 
 
+def make_top_up_request() -> TopUpRequest:
+    return TopUpRequest(DEVICE, EPOCH, sha256(b"topped up")[:16], bytes(range(7)), 41, NONCE, 2)
+
+
+def make_top_up_command(aes: Aes) -> TopUpCommand:
+    """Return the command that answers it, wrapped with an ephemeral key of its own."""
+    command = TopUpCommand(make_top_up_request(), 500_000, 7, NOW_S + 60, make_key(EPHEMERAL_PRIVATE))
+    agreed_x = finish(agree_steps(EPHEMERAL_PRIVATE, *public_key(DEVICE_PRIVATE)))
+    command.wrapped = wrap(aes, command.agreed_key(agreed_x), sha256(b"credit")[:16])
+    return command
+
+
 def make_request() -> enrolment.EnrolmentRequest:
     key = make_key(DEVICE_PRIVATE)
     invitation = make_invitation()
@@ -231,8 +259,11 @@ def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
         "fare-table rules": (encode_fare_table(ruled), TYP_FARE_TABLE, AUDIENCE, document),
         "list": (encode_list(deny_list), TYP_LIST, AUDIENCE, document),
         "list allow": (encode_list(allow_list), TYP_LIST, AUDIENCE, document),
+        "card-authorities": (encode_card_authorities(make_authorities()), TYP_CARD_AUTHORITIES, AUDIENCE, document),
         "list part": (encode_list_part(ListPart(deny_list, 2, 3)), TYP_LIST, AUDIENCE, document),
         "list-delta": (encode_delta(delta), TYP_LIST_DELTA, AUDIENCE, document),
         "key-bundle": (encode_wrapped_bundle(make_wrapped_bundle(aes)), TYP_KEY_BUNDLE, AUDIENCE, document),
         "retirement": (encode_retirement(make_retirement()), TYP_RETIREMENT, AUDIENCE, device),
+        "top-up-request": (encode_top_up_request(make_top_up_request()), TYP_TOP_UP_REQUEST, AUDIENCE, device),
+        "top-up-command": (encode_top_up_command(make_top_up_command(aes)), TYP_TOP_UP_COMMAND, AUDIENCE, document),
     }
