@@ -215,7 +215,7 @@ class Scene:
 
     def _enrol_again(self, unit: Unit) -> None:
         """The backup was older than the validator's enrolment: a technician repeats it, and it gets the same epoch again."""
-        if self.office.is_down:
+        if self.office.is_down or self.office.is_busy:
             self.world.after(_TECHNICIAN_WAITS_MS, lambda: self._enrol_again(unit))
         elif self.stored.epoch_of(unit.device) < unit.epoch:
             self.run.trace(f"{unit.name} is enrolled again")
@@ -237,7 +237,7 @@ class Scene:
         if self.is_cloned or self.world.now_ms >= until_ms:
             crowd.is_retired = False
             crowd.begin()
-        elif crowd.is_idle and invariants.is_drained(self, unit) and not self.office.is_down:
+        elif crowd.is_idle and invariants.is_drained(self, unit) and not (self.office.is_down or self.office.is_busy):
             self._enrol_anew(unit)
         else:
             self.world.after(1_000, lambda: self._re_enrol_when_drained(unit, crowd, until_ms))
