@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from firmware.acquirer_keys import AcquirerKeys
 from firmware.clock import packed_date, read_clock
-from firmware.decision import MediumFacts
-from firmware.farebox import ADULT
+from firmware.decision import ADULT, MediumFacts
 from firmware.journal import JournalFull
 from firmware.readers.reader import converse
 from protocol.cards.emv import NoPaymentApplication, read_bank_card, select_application

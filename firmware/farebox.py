@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.clock import read_clock
-from firmware.decision import Decision, MediumFacts, decide
+from firmware.decision import ADULT, Decision, MediumFacts, decide
 from firmware.journal import JournalFull
-from protocol.compat import const
 from protocol.decisions import (
     DECISION_ACCEPTED,
     DECISION_ALREADY_TAPPED,
@@ -15,7 +14,7 @@ from protocol.decisions import (
     DECISION_JOURNAL_FULL,
 )
 from protocol.fare_rules import FareRules
-from protocol.tap import KIND_REFUSED, KIND_SINGLE
+from protocol.tap import KIND_REFUSED, KIND_SINGLE, PRODUCT_SINGLE
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from protocol.medium_list import MediumList
     from protocol.tap import Tap
 
-ADULT = const(1)
-_SINGLE_RIDE = const(1)
 FULL_REFUSE = "refuse"
 FULL_FREE = "free"
 
@@ -142,7 +139,7 @@ class Farebox:
             "medium": facts.medium,
             "token_key_version": None if facts.token is None else self.keys.token_key_version,
             "token": facts.token,
-            "product": _SINGLE_RIDE,
+            "product": PRODUCT_SINGLE,
             "fare_minor": fare_minor,
             "category": facts.category,
         }

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.bank_cards import BankCards
-from firmware.decision import MediumFacts
-from firmware.farebox import ADULT, Farebox
+from firmware.decision import ADULT, MediumFacts
+from firmware.farebox import Farebox
 from firmware.readers.qr_scanner import LineDecoder
 from firmware.readers.reader import MediumGone, ReaderFault, converse
 from firmware.tickets import Tickets

@@ -133,7 +133,8 @@ def _key(path: Path, stored: dict[str, Any], name: str, size: int) -> bytes:
 class _ModuleAes:
     """AES with keys that stay in a module; a key is named by its label, a card's own key is a key in memory.
 
-    Diversification encrypts under masters and never decrypts; everything else is done with the card's own keys.
+    Diversification encrypts under masters and never decrypts, so a module is never asked to; everything else is done with the
+    card's own keys.
     """
 
     def __init__(self, keys: Mapping[bytes, Any], mechanisms: Any) -> None:  # noqa: ANN401 - untyped
