@@ -8,13 +8,12 @@ nothing is expected of it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from firmware.decision import MediumFacts
-from firmware.farebox import ADULT, Farebox
+from firmware.decision import ADULT, MediumFacts
 from firmware.feedback import Feedback
 from firmware.journal import Journal
 from firmware.recent_taps import RecentTaps
@@ -26,6 +25,9 @@ from protocol.tap import MEDIUM_BANK_CARD, Tap, decode_tap, encode_tap
 from tests.firmware.bench_board import NOW_S, BenchBoard
 from tests.firmware.ram_flash import RamFlash
 from tests.firmware.test_validator import City
+
+if TYPE_CHECKING:
+    from firmware.farebox import Farebox
 
 _DOORS = 3
 _RIDERS = 4
