@@ -1,31 +1,51 @@
 """City packages: a folder of declarative files describes a city, so that no city is code. Nothing is changed here.
 
-`city.toml` names it, `network.toml` lists carriers, routes and vehicles, `tariffs.toml` the dated prices and the rules of the
-ride. A package with a fault is refused as a whole, and every fault is named at once.
+`city.toml` names it, `network.toml` lists carriers, routes, vehicles and stops, `tariffs.toml` the dated prices and rules,
+`parties.toml` who takes part in its money. A package with a fault is refused as a whole, and every fault is named at once,
+with file, line and remedy. How one is written is told in `clearing/cities/README.md`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from clearing.network.ride_rules import RideRules, read_rules
+from clearing.network.consistency import CONTRADICTIONS, FILES, ODDITIES, Rule
+from clearing.network.faults import Fault, Found, listed
+from clearing.network.package_files import (
+    ADULT,
+    CASH,
+    FARE_MINOR_MAX,
+    CityFile,
+    NetworkFile,
+    PackageFiles,
+    StopTable,
+    TariffsFile,
+    prices_of,
+)
+from clearing.network.package_reading import Reading
+from clearing.network.parties import Parties
+from clearing.network.party_consistency import PARTY_CONTRADICTIONS, PARTY_ODDITIES
+from clearing.network.ride_rules import RideRules
+from clearing.network.tariff_consistency import TARIFF_CONTRADICTIONS, TARIFF_ODDITIES
 
-FILES = ("city.toml", "network.toml", "tariffs.toml")
-ADULT = 1
-CASH = "cash"
-# 10 000 tenge: no ride costs more, on no day, in no city.
-FARE_MINOR_MAX = 1_000_000
+__all__ = ["ADULT", "CASH", "FARE_MINOR_MAX", "FILES"]
+
 _ROOT = Path(__file__).parent.parent / "cities"
 
 
 class PackageError(Exception):
-    """A city package that cannot be loaded; its message lists every fault."""
+    """A city package that cannot be loaded; its message lists every fault.
+
+    Attributes:
+        faults: in the order of files and lines.
+    """
+
+    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
+        super().__init__(f"city package {name}: {len(faults)} to correct\n{listed(faults)}")
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,7 @@ class Price:
     category: int
     fare_minor: int
     source: str
+    example: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,24 +67,51 @@ class CityPackage:
 
     Attributes:
         carriers: names by carrier code.
-        routes: (carrier, names) by route number.
-        vehicles: route number by vehicle code.
+        routes: (carrier, names) by route number; `route_stops` their stops in order.
+        vehicles: route number by vehicle code; `plates` their number plates.
+        dated_rules: (first day, last day, `[tariff.rules]` as written) of each tariff.
         rules_table: the rules of the ride as they are written, and `rules` as they are read.
+        categories: names of rider categories beyond the five of every city.
         sha256: over the files, hexadecimal.
     """
 
     code: str
     number: int
+    kato: str
+    iso_3166_2: str
     zone: str
     currency: str
     names: dict[str, str]
     carriers: dict[str, dict[str, str]]
     routes: dict[int, tuple[str, dict[str, str]]]
+    route_stops: dict[int, tuple[int, ...]]
+    stops: tuple[StopTable, ...]
     vehicles: dict[str, int]
+    plates: dict[str, str]
     prices: tuple[Price, ...]
+    dated_rules: tuple[tuple[str, str | None, dict[str, Any]], ...]
     rules_table: dict[str, Any]
     rules: RideRules
+    categories: dict[int, dict[str, str]]
+    parties: Parties
+    demonstration: bool
     sha256: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What came out of reading a package.
+
+    Attributes:
+        package: absent when there is a fault.
+        warnings: what is allowed and looks odd.
+        files: absent when one of them is not well-formed.
+    """
+
+    package: CityPackage | None
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+    files: PackageFiles | None = None
 
 
 def is_fare(amount_minor: int) -> bool:
@@ -87,80 +135,58 @@ def read_package(folder: Path) -> CityPackage:
     Raises:
         PackageError: a file is missing or unreadable, or the files contradict each other.
     """
-    try:
-        contents = [(folder / name).read_bytes() for name in FILES]
-        city, network, tariffs = (tomllib.loads(content.decode()) for content in contents)
-        package = CityPackage(
-            code=city["code"],
-            number=city["number"],
-            zone=city["zone"],
-            currency=city["currency"],
-            names=city["names"],
-            carriers={carrier["code"]: carrier["names"] for carrier in network["carrier"]},
-            routes={route["number"]: (route["carrier"], route["names"]) for route in network["route"]},
-            vehicles={code: group["line"] for group in network["vehicle"] for code in group["codes"]},
-            prices=tuple(price for tariff in tariffs["tariff"] for price in _prices(tariff)),
-            rules_table=tariffs.get("rules", {}),
-            rules=read_rules(tariffs.get("rules", {})),
-            sha256=hashlib.sha256(b"".join(len(c).to_bytes(8, "big") + c for c in contents)).hexdigest(),
-        )
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PackageError(f"city package {folder.name}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise PackageError(f"city package {folder.name}: missing or wrong: {error}") from error
-    faults = check_package(package)
-    if faults:
-        raise PackageError(f"city package {folder.name}: " + "; ".join(faults))
-    return package
+    examined = examine(folder)
+    if examined.package is None:
+        raise PackageError(folder.name, examined.faults)
+    return examined.package
 
 
-def _prices(tariff: dict[str, Any]) -> list[Price]:
-    """The rows of one dated tariff: an adult pays by every medium, concessions where they can be proved."""
-    cashless, cash = tariff["cashless"], tariff.get("cash", {"fares_minor": {}})
-    fares = [
-        (medium, int(category), fare_minor)
-        for medium in cashless["media"]
-        for category, fare_minor in cashless["fares_minor"].items()
-        if int(category) == ADULT or medium in cashless["concession_media"]
-    ]
-    fares += [(CASH, int(category), fare_minor) for category, fare_minor in cash["fares_minor"].items()]
-    return [
-        Price(tariff["valid_from"], tariff.get("valid_until"), medium, category, fare_minor, tariff["source"])
-        for medium, category, fare_minor in fares
-    ]
+def examine(folder: Path) -> Examined:
+    """Read a city package and find everything that is wrong with it, and what looks odd."""
+    reading = Reading(folder)
+    city = reading.shape("city.toml", CityFile)
+    network = reading.shape("network.toml", NetworkFile)
+    tariffs = reading.shape("tariffs.toml", TariffsFile)
+    parties = reading.shape("parties.toml", Parties)
+    ride_rules, tariff_rules = reading.rules(tariffs)
+    if city is None or network is None or tariffs is None or parties is None or reading.found:
+        return Examined(None, reading.placed(reading.found), ())
+    files = PackageFiles(city, network, tariffs, parties, ride_rules, tariff_rules)
+    faults = reading.placed(_all_of(files, (*CONTRADICTIONS, *TARIFF_CONTRADICTIONS, *PARTY_CONTRADICTIONS)))
+    warnings = reading.placed(_all_of(files, (*ODDITIES, *TARIFF_ODDITIES, *PARTY_ODDITIES)))
+    return Examined(None if faults else _package(files, reading.sha256()), faults, warnings, files)
 
 
-def check_package(package: CityPackage) -> list[str]:
-    """Every fault of a package that reads well: places that do not exist, and prices that contradict each other."""
-    faults = [
-        f"route {number}: no carrier {carrier}"
-        for number, (carrier, _) in package.routes.items()
-        if carrier not in package.carriers
-    ]
-    faults += [
-        f"vehicle {code}: no route {line}" for code, line in package.vehicles.items() if line not in package.routes
-    ]
-    for price in package.prices:
-        if not is_fare(price.fare_minor):
-            faults.append(f"tariff {price.valid_from}: a fare below 0 or above {FARE_MINOR_MAX} tiyn")
-        if price.valid_until is not None and date.fromisoformat(price.valid_until) < date.fromisoformat(
-            price.valid_from
-        ):
-            faults.append(f"tariff {price.valid_from}: ends before it begins")
-    taken = {price.medium for price in package.prices}
-    faults += [
-        f"rules: allow_listed {name}: no tariff takes it" for name in package.rules.allow_listed if name not in taken
-    ]
-    return faults + _overlaps(package.prices)
+def _all_of(files: PackageFiles, rules: Sequence[Rule]) -> list[Found]:
+    return [found for rule in rules for found in rule(files)]
 
 
-def _overlaps(prices: tuple[Price, ...]) -> list[str]:
-    faults = []
-    ordered = sorted(prices, key=lambda price: (price.medium, price.category, price.valid_from))
-    for earlier, later in pairwise(ordered):
-        same = (earlier.medium, earlier.category) == (later.medium, later.category)
-        if same and (earlier.valid_until is None or earlier.valid_until >= later.valid_from):
-            faults.append(
-                f"tariffs {earlier.valid_from} and {later.valid_from} both price {later.medium} {later.category}"
-            )
-    return faults
+def _package(files: PackageFiles, sha256: str) -> CityPackage:
+    city, network, tariffs = files.city, files.network, files.tariffs
+    return CityPackage(
+        code=city.code,
+        number=city.number,
+        kato=city.kato,
+        iso_3166_2=city.iso_3166_2,
+        zone=city.zone,
+        currency=city.currency,
+        names=city.names.model_dump(),
+        carriers={carrier.code: carrier.names.model_dump() for carrier in network.carriers},
+        routes={route.number: (route.carrier, route.names.model_dump()) for route in network.routes},
+        route_stops={route.number: route.stops for route in network.routes if route.stops},
+        stops=network.stops,
+        vehicles={code: group.line for group in network.vehicles for code in group.codes},
+        plates={code: plate for group in network.vehicles for code, plate in group.plates.items()},
+        prices=tuple(
+            Price(tariff.valid_from, tariff.valid_until, medium, category, fare_minor, tariff.source, tariff.example)
+            for tariff in tariffs.tariffs
+            for (medium, category), fare_minor in prices_of(tariff).items()
+        ),
+        dated_rules=tuple((tariff.valid_from, tariff.valid_until, tariff.rules) for tariff in tariffs.tariffs),
+        rules_table=tariffs.rules,
+        rules=files.ride_rules,
+        categories={int(number): names.model_dump() for number, names in tariffs.categories.items()},
+        parties=files.parties,
+        demonstration=network.demonstration,
+        sha256=sha256,
+    )

@@ -1,17 +1,16 @@
-"""What can be asked of the network: cities, vehicles, the price of a day; and how a city package gets in."""
+"""What can be asked of the network: cities, vehicles, the price of a day, who takes part in a city's money."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from clearing.endpoint import NotFoundError
-from clearing.network.models import Carrier, City, Route, Tariff, Vehicle
-from clearing.network.package import CityPackage
+from clearing.network.models import Carrier, City, CityParties, Route, RouteStop, Stop, Tariff, Vehicle
+from clearing.network.parties import Parties
 from clearing.network.ride_rules import RideRules, read_rules
 
 
@@ -21,57 +20,14 @@ class TariffPeriod:
 
     Attributes:
         fares_minor: by medium and rider category.
+        source: where it was published; `example` when it was nowhere.
     """
 
     valid_from: str
     valid_until: str | None
     fares_minor: dict[str, dict[int, int]]
-
-
-def _names(names: Mapping[str, str]) -> str:
-    return json.dumps(names, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def load_package(session: Session, package: CityPackage) -> bool:
-    """Bring a city package into the tables; false when it is there already, unchanged."""
-    city = session.get(City, package.code)
-    if city is not None and city.package_sha256 == package.sha256:
-        return False
-    session.merge(
-        City(
-            code=package.code,
-            number=package.number,
-            names_json=_names(package.names),
-            zone=package.zone,
-            currency=package.currency,
-            rules_json=json.dumps(package.rules_table, default=str, sort_keys=True),
-            package_sha256=package.sha256,
-        )
-    )
-    session.flush()
-    for code, names in package.carriers.items():
-        session.merge(Carrier(city=package.code, code=code, names_json=_names(names)))
-    session.flush()
-    for number, (carrier, names) in package.routes.items():
-        session.merge(Route(city=package.code, number=number, carrier=carrier, names_json=_names(names)))
-    session.flush()
-    for code, line in package.vehicles.items():
-        session.merge(Vehicle(city=package.code, code=code, line=line, carrier=package.routes[line][0]))
-    session.execute(delete(Tariff).where(Tariff.city == package.code))
-    session.add_all(
-        Tariff(
-            city=package.code,
-            valid_from=price.valid_from,
-            valid_until=price.valid_until,
-            medium=price.medium,
-            category=price.category,
-            fare_minor=price.fare_minor,
-            source=price.source,
-        )
-        for price in package.prices
-    )
-    session.flush()
-    return True
+    source: str = ""
+    example: bool = False
 
 
 def city_of(session: Session, code: str) -> City:
@@ -102,6 +58,27 @@ def rules_of(city: City) -> RideRules:
     return read_rules(json.loads(city.rules_json))
 
 
+def parties_of(session: Session, code: str, day: str | None = None) -> Parties:
+    """Who takes part in a city's money on a service day, or as it was said last when no day is given.
+
+    Raises:
+        NotFoundError: the city is not loaded.
+    """
+    rows = session.scalars(
+        select(CityParties).where(CityParties.city == city_of(session, code).code).order_by(CityParties.valid_from)
+    ).all()
+    in_force = [row for row in rows if day is None or row.valid_from <= day] or rows[:1]
+    return Parties.model_validate_json(in_force[-1].parties_json) if in_force else Parties()
+
+
+def store_parties(session: Session, code: str, parties: Parties) -> None:
+    """Remember who takes part in a city's money from `parties.valid_from` on; what was said of later days is void."""
+    session.execute(delete(CityParties).where(CityParties.city == code, CityParties.valid_from >= parties.valid_from))
+    text = parties.model_dump_json(by_alias=True, exclude_defaults=True)
+    session.add(CityParties(city=code, valid_from=parties.valid_from, parties_json=text))
+    session.flush()
+
+
 def list_cities(session: Session) -> list[City]:
     return list(session.scalars(select(City).order_by(City.code)))
 
@@ -118,18 +95,30 @@ def list_vehicles(session: Session, city: str) -> list[Vehicle]:
     return list(session.scalars(select(Vehicle).where(Vehicle.city == city).order_by(Vehicle.code)))
 
 
+def list_stops(session: Session, city: str) -> list[Stop]:
+    return list(session.scalars(select(Stop).where(Stop.city == city).order_by(Stop.number)))
+
+
+def list_route_stops(session: Session, city: str) -> list[RouteStop]:
+    """The stops of all routes, each route's in the order in which it calls there."""
+    query = select(RouteStop).where(RouteStop.city == city).order_by(RouteStop.line, RouteStop.place)
+    return list(session.scalars(query))
+
+
 def find_vehicle(session: Session, city: str, code: str) -> Vehicle | None:
     return session.get(Vehicle, (city, code))
 
 
 def tariff_periods(session: Session, city: str) -> list[TariffPeriod]:
     """The dated tariffs of a city, oldest first."""
-    periods: dict[tuple[str, str | None], dict[str, dict[int, int]]] = {}
+    periods: dict[tuple[str, str | None, str, bool], dict[str, dict[int, int]]] = {}
     rows = session.scalars(select(Tariff).where(Tariff.city == city).order_by(Tariff.valid_from, Tariff.id))
     for row in rows:
-        fares = periods.setdefault((row.valid_from, row.valid_until), {})
+        fares = periods.setdefault((row.valid_from, row.valid_until, row.source, row.example), {})
         fares.setdefault(row.medium, {})[row.category] = row.fare_minor
-    return [TariffPeriod(first, last, fares) for (first, last), fares in periods.items()]
+    return [
+        TariffPeriod(first, last, fares, source, example) for (first, last, source, example), fares in periods.items()
+    ]
 
 
 def fares_on(session: Session, city: str, day: str) -> dict[tuple[str, int], int]:

@@ -10,15 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from clearing.network.loading import load_package
 from clearing.network.models import Tariff, Vehicle
-from clearing.network.package import (
-    PackageError,
-    check_package,
-    known_cities,
-    package_folder,
-    read_package,
-)
-from clearing.network.service import fares_on, load_package, tariff_periods
+from clearing.network.package import PackageError, known_cities, package_folder, read_package
+from clearing.network.service import fares_on, tariff_periods
 from clearing.network.service_day import day_end_s, day_start_s, service_day
 
 if TYPE_CHECKING:
@@ -110,22 +105,6 @@ def test_a_changed_package_replaces_the_tariffs_and_moves_vehicles(database: Dat
         assert session.scalar(select(func.count()).select_from(Tariff)) == 3
         assert session.get_one(Vehicle, ("almaty", "A-101")).carrier == "medeu"
         assert len(tariff_periods(session, "almaty")) == 1
-
-
-def test_every_fault_of_a_package_is_named_at_once() -> None:
-    package = read_package(package_folder("almaty"))
-    price = dataclasses.replace(package.prices[-1], valid_from="2025-01-01")
-    broken = dataclasses.replace(
-        package,
-        vehicles={"A-1": 99},
-        routes={1: ("nobody", {})},
-        prices=(*package.prices, price, dataclasses.replace(price, fare_minor=-1, medium="other")),
-    )
-    faults = check_package(broken)
-    assert "route 1: no carrier nobody" in faults
-    assert "vehicle A-1: no route 99" in faults
-    assert "tariff 2025-01-01: a fare below 0 or above 1000000 tiyn" in faults
-    assert any("both price" in fault for fault in faults)
 
 
 @pytest.mark.parametrize("broken", ["", "code = ", 'code = "x"\n', "\xff"])

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clearing.fleet.documents import WIRE_MEDIA, issue_fare_tables
+from clearing.network.loading import load_package
 from clearing.network.package import PackageError, package_folder, read_package
 from clearing.network.ride_rules import RideRules, fare_rules, read_rules
-from clearing.network.service import load_package
 from clearing.network.service_day import service_day
 from protocol.cose import parse
 from protocol.fare_rules import USE_PASS_FIRST, FareRules
