@@ -13,7 +13,7 @@ class Account(Base):
 
     Attributes:
         code: such as `liability:payable:almaty:alatau`.
-        kind: `asset` or `liability`.
+        kind: one of `KINDS` in the chart.
     """
 
     __tablename__ = "account"

@@ -1,4 +1,4 @@
-"""What can be done by settlement: close a service day, look at a close. A closed version is never changed."""
+"""What can be asked of settlement: closed days, what changed between their versions, proofs. `closing.py` makes them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from clearing.access.service import record_audit
-from clearing.channels.models import TopUp
-from clearing.endpoint import ConflictError, InvalidError, NotFoundError
+from clearing.acquiring import checks as checks_of_acquiring
+from clearing.endpoint import ConflictError, NotFoundError
 from clearing.fleet.keys import KeyStore
-from clearing.ingest.models import TapException, TapRow
-from clearing.ingest.settling import clean, dirty_days
+from clearing.ledger import checks as checks_of_entries
 from clearing.ledger.chart import kind_of
-from clearing.ledger.service import book_all, entries_by_prefix
-from clearing.network.service import city_of, list_carriers, lock_city
-from clearing.network.service_day import day_end_s
-from clearing.pricing.models import Fare
-from clearing.pricing.proving import prove_day
-from clearing.pricing.service import PricedDay, price_day
+from clearing.ledger.service import entries_by_prefix
+from clearing.network.service import city_of, list_carriers, parties_of
+from clearing.settlement import checks as checks_of_closes
+from clearing.settlement.difference import Change, changes_between
+from clearing.settlement.evidence import Proof, prove_leaf
+from clearing.settlement.finality import FINAL, PROVISIONAL, state_of
 from clearing.settlement.models import Close
-from clearing.settlement.totals import CarrierTotal, Totals, entries_between, sha256_of, sum_lines, totals_from_json
-from protocol.tap import KIND_REFUSED
+from clearing.settlement.totals import CarrierTotal, Totals, totals_from_json
 
 VERSION_MAX = 10_000
 _LANGUAGE = "en"
@@ -48,6 +45,7 @@ class CloseView:
     """A version of a closed day.
 
     Attributes:
+        state: `provisional` or `final`, at the moment when it was asked for; absent where nobody said when that is.
         totals: what it says.
         carriers: totals by carrier, with names.
         entries: what this version has booked.
@@ -60,6 +58,7 @@ class CloseView:
     closed_at_ms: int
     closed_by: str
     sha256: str
+    state: str | None
     totals: Totals
     carriers: tuple[CarrierTotal, ...]
     entries: tuple[EntryView, ...]
@@ -67,135 +66,81 @@ class CloseView:
     rides_difference: int
 
 
-def run_close(
-    session: Session, city: str, day: str, principal_id: str, now_ms: int, keys: KeyStore | None = None
-) -> CloseView:
-    """Price the day, prove its rides, freeze its totals, book its entries; late taps make a further version.
-
-    Rides are proved where the service's keys are at hand: those that a transport card has not signed go to the exceptions.
-
-    Closes of one city queue, so that two at the same moment make one version, and the second is a conflict. A tap that has
-    moved between days since they were closed is taken off one and put on the other in the same transaction.
-
-    Raises:
-        InvalidError: the day is not over.
-        ConflictError: it is closed already, and nothing has come since.
-    """
-    if now_ms < day_end_s(lock_city(session, city).zone, day) * 1000:
-        raise InvalidError(f"the service day {day} is not over", "close it after 03:00 of the next morning")
-    _close_moved_days(session, city, day, principal_id, now_ms, keys)
-    close = _next_version(session, city, day, principal_id, now_ms, keys)
-    if close is None:
-        before = _newest(session, city, day)
-        raise ConflictError(
-            f"{day} is closed already, in version {before.version if before else 1}",
-            f"look at it: jolaqy close show {day} --city {city}",
-        )
-    return _view(session, close)
+def is_final(session: Session, city: str, day: str, now_ms: int) -> bool:
+    """Whether the time in which late taps change a day by themselves is over."""
+    final_after_days = parties_of(session, city, day).close.final_after_days
+    return state_of(city_of(session, city).zone, day, final_after_days, now_ms) == FINAL
 
 
-def _close_moved_days(
-    session: Session, city: str, day: str, principal_id: str, now_ms: int, keys: KeyStore | None
-) -> None:
-    """Close once more what was closed of other days from which or to which taps have moved."""
-    marks = dirty_days(session, city)
-    closed = [moved for moved in sorted(marks) if moved != day and _newest(session, city, moved) is not None]
-    # A tap has one fare: it must be gone from every day before any of them gets it.
-    session.execute(delete(Fare).where(Fare.city == city, Fare.service_day.in_([*closed, day])))
-    for moved in closed:
-        _next_version(session, city, moved, principal_id, now_ms, keys)
-    for moved, count in marks.items():
-        clean(session, city, moved, count)
-
-
-def _next_version(
-    session: Session, city: str, day: str, principal_id: str, now_ms: int, keys: KeyStore | None
-) -> Close | None:
-    """A further version of a day, or its first; nothing when it says the same as the one before."""
-    before = _newest(session, city, day)
-    priced = price_day(session, city, day)
-    if keys is not None:
-        prove_day(session, keys, city, day, now_ms)
-    totals = _totals(session, city, day, priced)
-    text = totals.to_json()
-    if before is not None and before.totals_json == text:
-        return None
-    version = before.version + 1 if before else 1
-    old = totals_from_json(before.totals_json) if before else None
-    close = Close(
-        city=city,
-        service_day=day,
-        version=version,
-        closed_at_ms=now_ms,
-        closed_by=principal_id,
-        totals_json=text,
-        sha256=sha256_of(text),
-    )
-    session.add(close)
-    session.flush()
-    book_all(session, entries_between(city, day, version, old, totals), now_ms)
-    record_audit(session, principal_id, now_ms, "close.run", f"{city}/{day}/{version}", {"sha256": close.sha256})
-    return close
-
-
-def _totals(session: Session, city: str, day: str, priced: PricedDay) -> Totals:
-    lines = session.execute(
-        select(Fare.carrier, Fare.medium, func.count(), func.sum(Fare.charged_minor), func.sum(Fare.correction_minor))
-        .where(Fare.city == city, Fare.service_day == day)
-        .group_by(Fare.carrier, Fare.medium)
-    )
-    top_ups, top_ups_minor = session.execute(
-        select(func.count(), func.coalesce(func.sum(TopUp.amount_minor), 0)).where(
-            TopUp.city == city, TopUp.service_day == day
-        )
-    ).one()
-    return Totals(
-        lines=sum_lines(
-            (carrier, medium, trips, int(fare), int(extra)) for carrier, medium, trips, fare, extra in lines
-        ),
-        refused=_count(session, TapRow, city, day, TapRow.kind == KIND_REFUSED, TapRow.test.is_(False)),
-        unknown=priced.unknown,
-        unknown_minor=priced.unknown_minor,
-        exceptions=_count(session, TapException, city, day),
-        top_ups=top_ups,
-        top_ups_minor=int(top_ups_minor),
-    )
-
-
-def _count(session: Session, table: type[TapRow | TapException], city: str, day: str, *conditions: object) -> int:
-    query = select(func.count()).select_from(table).where(table.city == city, table.service_day == day)
-    for condition in conditions:
-        query = query.where(condition)  # type: ignore[arg-type]
-    return session.scalar(query) or 0
-
-
-def _newest(session: Session, city: str, day: str, version: int | None = None) -> Close | None:
+def newest_close(session: Session, city: str, day: str, version: int | None = None) -> Close | None:
+    """The row of the newest version of a day, or of the version asked for."""
     query = select(Close).where(Close.city == city, Close.service_day == day)
     if version is not None:
         query = query.where(Close.version == version)
     return session.scalar(query.order_by(Close.version.desc()).limit(1))
 
 
-def show_close(session: Session, city: str, day: str, version: int | None = None) -> CloseView | None:
+def show_close(
+    session: Session, city: str, day: str, version: int | None = None, now_ms: int | None = None
+) -> CloseView | None:
     """The newest version of a closed day, or the one asked for; nothing when there is none."""
-    close = _newest(session, city, day, version)
-    return None if close is None else _view(session, close)
+    close = newest_close(session, city, day, version)
+    return None if close is None else view_of(session, close, now_ms)
 
 
-def close_of(session: Session, city: str, day: str, version: int | None = None) -> CloseView:
+def close_of(session: Session, city: str, day: str, version: int | None = None, now_ms: int | None = None) -> CloseView:
     """The same, for a caller who names a close that must be there.
 
     Raises:
         NotFoundError: the day is not closed, or has no such version.
     """
     city_of(session, city)
-    close = show_close(session, city, day, version)
+    close = show_close(session, city, day, version, now_ms)
     if close is not None:
         return close
-    newest = _newest(session, city, day)
+    newest = newest_close(session, city, day)
     if newest is not None:
         raise NotFoundError(f"{day} has no version {version} in {city}", f"the newest is version {newest.version}")
     raise NotFoundError(f"{day} is not closed in {city}", f"close it: jolaqy close run {day} --city {city}")
+
+
+def document_of_close(session: Session, city: str, day: str, version: int | None = None) -> str:
+    """The text of a close, as it was closed: its SHA-256 is the close's."""
+    close_of(session, city, day, version)
+    close = newest_close(session, city, day, version)
+    assert close is not None
+    return close.totals_json
+
+
+def diff_closes(session: Session, city: str, day: str, before: int, after: int) -> list[Change]:
+    """What changed from one version of a day to another."""
+    return changes_between(close_of(session, city, day, before).totals, close_of(session, city, day, after).totals)
+
+
+def prove_in_close(session: Session, keys: KeyStore, city: str, day: str, key: str) -> tuple[int, Proof]:
+    """Prove that what has this key is under the root of the day's newest close; returns its version and the proof.
+
+    Raises:
+        NotFoundError: the day is not closed, or has no such leaf.
+        ConflictError: the close has no root, or something has come since.
+    """
+    close = close_of(session, city, day)
+    evidence = close.totals.evidence
+    if evidence is None:
+        raise ConflictError(f"the close of {day} has no root", "it was made without the service's keys, or long ago")
+    proof = prove_leaf(session, keys, city, day, key)
+    if proof.root.hex() != evidence.root:
+        raise ConflictError(
+            f"something has come to {day} since version {close.version}",
+            f"close it once more, then prove: jolaqy close run {day} --city {city}",
+        )
+    return close.version, proof
+
+
+def check_books(session: Session) -> list[str]:
+    """Hold the books of all cities against every rule, those of acquiring and of settlement included."""
+    checks = [*checks_of_entries.CHECKS, *checks_of_closes.CHECKS, *checks_of_acquiring.CHECKS]
+    return [fault for check in checks for fault in check(session)]
 
 
 def list_closes(session: Session, city: str, limit: int = 400) -> list[CloseView]:
@@ -213,12 +158,24 @@ def list_closes(session: Session, city: str, limit: int = 400) -> list[CloseView
         .order_by(Close.service_day.desc())
         .limit(limit)
     ).all()
-    return [_view(session, close, with_entries=False) for close in closes]
+    return [view_of(session, close, with_entries=False) for close in closes]
 
 
-def _view(session: Session, close: Close, *, with_entries: bool = True) -> CloseView:
+def newest_totals(session: Session, city: str, first_day: str, last_day: str) -> list[tuple[str, int, Totals]]:
+    """Day, version and totals of the newest close of each closed day in a period, by day."""
+    closes = session.scalars(
+        select(Close)
+        .where(Close.city == city, Close.service_day.between(first_day, last_day))
+        .order_by(Close.service_day, Close.version)
+    )
+    newest = {close.service_day: close for close in closes}
+    return [(day, close.version, totals_from_json(close.totals_json)) for day, close in newest.items()]
+
+
+def view_of(session: Session, close: Close, now_ms: int | None = None, *, with_entries: bool = True) -> CloseView:
+    """A close as it is shown; with the moment, it says whether it is final."""
     totals = totals_from_json(close.totals_json)
-    before = _newest(session, close.city, close.service_day, close.version - 1) if close.version > 1 else None
+    before = newest_close(session, close.city, close.service_day, close.version - 1) if close.version > 1 else None
     old = totals_from_json(before.totals_json) if before else None
     prefix = f"close/{close.city}/{close.service_day}/{close.version}/"
     entries = entries_by_prefix(session, prefix) if with_entries else []
@@ -229,6 +186,11 @@ def _view(session: Session, close: Close, *, with_entries: bool = True) -> Close
         closed_at_ms=close.closed_at_ms,
         closed_by=close.closed_by,
         sha256=close.sha256,
+        state=None
+        if now_ms is None
+        else FINAL
+        if is_final(session, close.city, close.service_day, now_ms)
+        else PROVISIONAL,
         totals=totals,
         carriers=tuple(totals.carriers(carrier_names(session, close.city, _LANGUAGE))),
         entries=tuple(

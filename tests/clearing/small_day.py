@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
-from clearing.settlement.totals import Line, Totals
+from clearing.settlement.totals import AgentLine, Line, Totals
 from protocol.ack import STATUS_OK, STATUS_OK_FLAGGED
 from protocol.decisions import DECISION_COMMITTED, DECISION_DENIED
 from protocol.tap import (
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NEXT_MORNING_MS = NOW_MS + 86_400_000
+COMMISSION_BP = 1000
 TOTALS = Totals(
     lines=(
-        Line("alatau", "bank_card", 1, 10_000, 0),
-        Line("alatau", "cash", 2, 40_000, 0),
-        Line("alatau", "sms", 1, 10_000, 0),
-        Line("alatau", "transport_card", 1, 10_000, 0),
-        Line("medeu", "qr", 1, 10_000, 0),
-        Line("medeu", "transport_card", 1, 10_000, 2_000),
+        Line("alatau", "bank_card", 1, 10_000, 0, "acquirer", "oper", COMMISSION_BP),
+        Line("alatau", "cash", 2, 40_000, 0, "", "oper", COMMISSION_BP),
+        Line("alatau", "sms", 1, 10_000, 0, "sms-aggregator", "oper", COMMISSION_BP),
+        Line("alatau", "transport_card", 1, 10_000, 0, "", "oper", COMMISSION_BP),
+        Line("medeu", "qr", 1, 10_000, 0, "qr-provider", "oper", COMMISSION_BP),
+        Line("medeu", "transport_card", 1, 10_000, 2_000, "", "oper", COMMISSION_BP),
     ),
     refused=1,
     unknown=1,
@@ -36,6 +38,7 @@ TOTALS = Totals(
     exceptions=0,
     top_ups=1,
     top_ups_minor=500_000,
+    agents=(AgentLine("agents", 1, 500_000, 0),),
 )
 UNKNOWN_CARD = 2
 UNKNOWN_COUNTER = 40
@@ -81,8 +84,9 @@ def play(office: Office) -> tuple[Device, Device]:
 
 
 def text_message(office: Office, reference: str, at_s: int = NOW_S) -> None:
-    """Pay a ride in bus A-101 by SMS."""
-    message = {"reference": reference, "msisdn": "77011234567", "text": "A-101", "sent_at_s": at_s}
+    """Pay a ride in bus A-101 by SMS, each from a telephone of its own."""
+    msisdn = f"7701{zlib.crc32(reference.encode()) % 10_000_000:07d}"
+    message = {"reference": reference, "msisdn": msisdn, "text": "A-101", "sent_at_s": at_s}
     assert office.client.post("/v1/sms", json=message).json()["status"] == "paid"
 
 

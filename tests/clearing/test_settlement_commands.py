@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 from clearing.access.models import Principal
 from clearing.access.service import LOCAL
 from clearing.settlement.models import Close
+from clearing.settlement.totals import sha256_of
 from tests.builders import CITY, DAY, Office
 from tests.clearing import small_day
 
@@ -41,12 +42,12 @@ def test_a_day_is_closed_once(office: Office, command: Command) -> None:
 def test_a_closed_day_is_shown_as_it_was_closed(office: Office, command: Command) -> None:
     alatau, _ = small_day.play(office)
     first = command.json("close", "run", DAY, *_AFTER)
-    assert command.json("close", "show", DAY) == first
+    assert command.json("close", "show", DAY, *_AFTER) == first
     small_day.send(office, alatau, [alatau.record()])
     second = command.json("close", "run", DAY, *_AFTER)
     assert (second["version"], second["fares_difference_minor"]) == (2, 20_000)
-    assert command.json("close", "show", DAY) == second
-    assert command.json("close", "show", DAY, "--version", "1") == first
+    assert command.json("close", "show", DAY, *_AFTER) == second
+    assert command.json("close", "show", DAY, "--version", "1", *_AFTER) == first
     assert first == office.client.get(f"/v1/closes/{CITY}/{DAY}", params={"version": 1}).json()
     code, output, _ = command.run("close", "show", DAY)
     assert code == 0
@@ -63,11 +64,15 @@ def test_a_day_without_rides_is_shown_without_a_share(command: Command) -> None:
 def test_a_closed_day_is_exported(office: Office, command: Command, tmp_path: Path) -> None:
     small_day.play(office)
     said = command.json("close", "run", DAY, *_AFTER)
-    code, csv, _ = command.run("close", "export", DAY)
+    code, closed, _ = command.run("close", "export", DAY)
+    assert (code, sha256_of(closed)) == (0, said["sha256"])
+    code, csv, _ = command.run("close", "export", DAY, "--format", "csv")
     assert code == 0
     assert csv.splitlines()[1] == "almaty,2024-05-15,1,alatau,bank_card,1,10000,0"
+    del said["state"]
     assert command.json("close", "export", DAY) == said
     for name, content in (
+        ("day.close", closed),
         ("day.csv", csv),
         ("day.json", json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True)),
     ):
@@ -115,7 +120,7 @@ def test_wrong_usage_is_exit_2(command: Command, tmp_path: Path) -> None:
     assert command.run("close", "show", DAY, "--version", "0")[0] == 2
     code, _, errors = command.run("close", "export", DAY, "--output", str(tmp_path / "day.xlsx"))
     assert code == 2
-    assert "end the name in .json or .csv" in errors
+    assert "end the name in .close, .json or .csv" in errors
     assert command.run("close", "export", DAY, "--json", "--output", str(tmp_path / "day.csv"))[0] == 2
     assert list(tmp_path.glob("day.*")) == []
 
@@ -153,4 +158,6 @@ def test_the_books_are_checked(office: Office, command: Command) -> None:
     assert "close/almaty/2024-05-15/1/alatau/bank_card: off by 1 tiyn" in errors
     code, output, _ = command.run("ledger", "check", "--json")
     assert code == 4
-    assert len(json.loads(output)["faults"]) == 2
+    faults = json.loads(output)["faults"]
+    assert "the books of almaty are off by 1 tiyn" in faults
+    assert any(fault.startswith("close almaty 2024-05-15, version 1: asset:receivable") for fault in faults)
