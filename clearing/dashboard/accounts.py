@@ -9,12 +9,25 @@ from clearing.settlement.service import EntryView
 
 
 @dataclass(frozen=True)
+class AccountName:
+    """An account in words.
+
+    Attributes:
+        name: the last word of the text key `account.…`.
+        holder: whose it is: a carrier's name, or a counterparty's code; absent when it is the city's.
+    """
+
+    name: str
+    holder: str | None
+
+
+@dataclass(frozen=True)
 class PostingRow:
     """One leg.
 
     Attributes:
         name: the last word of the text key `account.…`.
-        carrier: name, when the account is one carrier's.
+        carrier: whose the account is, when it is somebody's.
         debit_minor, credit_minor: one of them; the other is absent.
     """
 
@@ -30,10 +43,12 @@ class EntryRows:
     """A balanced set of postings.
 
     Attributes:
-        carrier, medium: of the rides that it books; absent when it books none (top-ups).
+        subject: what it books: `rides`, or the last word of the text key `subject.…`.
+        carrier, medium: of the rides that it books; absent when it books none.
     """
 
     entry_key: str
+    subject: str
     carrier: str | None
     medium: str | None
     postings: tuple[PostingRow, ...]
@@ -48,10 +63,11 @@ class EntryRows:
 
 
 def entry_rows(entry: EntryView, carriers: Mapping[str, str]) -> EntryRows:
-    """Lay out an entry, debits first; its key is `close/CITY/DAY/VERSION/` and then `CARRIER/MEDIUM` or `top-ups`."""
+    """Lay out an entry, debits first; its key is `close/CITY/DAY/VERSION/` and then `CARRIER/MEDIUM`, or such as `top-ups`."""
     carrier, _, medium = entry.entry_key.split("/", 4)[-1].partition("/")
     return EntryRows(
         entry.entry_key,
+        "rides" if medium else carrier.replace("-", "_"),
         carriers.get(carrier, carrier) if medium else None,
         medium or None,
         tuple(
@@ -62,12 +78,19 @@ def entry_rows(entry: EntryView, carriers: Mapping[str, str]) -> EntryRows:
 
 
 def _row(account: str, amount_minor: int, carriers: Mapping[str, str]) -> PostingRow:
-    _, name, _, *holder = account.split(":")
-    whose = holder[0] if holder else ""
+    named = account_name(account, carriers)
     return PostingRow(
         account,
-        f"{name}_{whose}".replace("-", "_") if name == "receivable" else name,
-        carriers.get(whose),
+        named.name,
+        named.holder,
         amount_minor if amount_minor >= 0 else None,
         -amount_minor if amount_minor < 0 else None,
     )
+
+
+def account_name(account: str, carriers: Mapping[str, str]) -> AccountName:
+    """How a page names an account of the chart (`clearing.ledger.chart`)."""
+    _, name, _, *holder = account.split(":")
+    if name == "receivable":
+        name = f"receivable_{holder.pop(0)}"
+    return AccountName(name.replace("-", "_"), carriers.get(holder[0], holder[0]) if holder else None)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from datetime import date, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BeforeValidator
-from sqlalchemy.orm import Session
 from starlette.staticfiles import StaticFiles
 
 from clearing.access.permission import must_reach, open_to, require
 from clearing.access.roles import Caller
+from clearing.dashboard import break_pages, charge_pages, money_pages, payment_pages, ride_pages
 from clearing.dashboard.accounts import entry_rows
+from clearing.dashboard.place import AskedDay, Form, Reader, find_place
 from clearing.dashboard.rendering import language_of, render
 from clearing.endpoint import ClockOf, DatabaseOf, Day, NotFoundError, Number
 from clearing.ingest.exceptions import (
@@ -32,15 +30,16 @@ from clearing.ingest.exceptions import (
     resolve,
 )
 from clearing.ingest.service import today_counts
-from clearing.network.models import City
-from clearing.network.service import list_cities
 from clearing.network.service_day import service_day
 from clearing.pricing.shares import DEFINITION_REVENUE, DEFINITION_TRIPS, share_of
-from clearing.settlement.service import carrier_names, list_closes, show_close
+from clearing.settlement.service import carrier_names, diff_closes, list_closes, show_close
+from clearing.settlement.waiting import waiting_days
 from clearing.statistics.service import cashless_shares, last_day_with_rides, medium_totals
 from protocol.decision_names import DECISION_NAMES
 
 router = APIRouter(default_response_class=HTMLResponse)
+for part in (ride_pages, break_pages, money_pages, charge_pages, payment_pages):
+    router.include_router(part.router)
 
 REFRESH_S = 30
 _PERIOD = timedelta(days=29)
@@ -48,48 +47,8 @@ _EXCEPTIONS_SHOWN = 100
 # Reasons beside which the contradicting records are shown.
 _CONTRADICTED = frozenset({"fork", "clone_suspected"})
 
-Reader = Annotated[Caller, Depends(require("page.read"))]
-# A form sends an empty text for what was not chosen.
-AskedDay = Annotated[Day | None, BeforeValidator(lambda text: text or None)]
 Version = Annotated[int | None, Query(ge=1, le=1_000_000)]
 _static = StaticFiles(directory=Path(__file__).parent / "static")
-
-
-@dataclass(frozen=True)
-class Place:
-    """The city that a page is about.
-
-    Attributes:
-        name: in the reader's language.
-        query: what a link to another page about it must carry; empty when it is this reader's first city anyway.
-        others: further cities that the reader may look at: query and name.
-    """
-
-    code: str
-    name: str
-    zone: str
-    query: str
-    others: tuple[tuple[str, str], ...]
-
-
-def _place(request: Request, session: Session, caller: Caller, asked: str | None) -> Place:
-    cities = {city.code: city for city in list_cities(session) if caller.may("page.read", city.code)}
-    city = cities.get(asked) if asked else next(iter(cities.values()), None)
-    if city is None:
-        raise NotFoundError(
-            f"there is no city {asked or ''}".rstrip(), "load its package: jolaqy db migrate --city CODE"
-        )
-    first = next(iter(cities))
-
-    def query(code: str) -> str:
-        return "" if code == first else f"?city={code}"
-
-    others = tuple((f"?city={other.code}", _name(other, request)) for other in cities.values() if other is not city)
-    return Place(city.code, _name(city, request), city.zone, query(city.code), others)
-
-
-def _name(city: City, request: Request) -> str:
-    return str(json.loads(city.names_json).get(language_of(request), city.code))
 
 
 @router.get("/")
@@ -103,7 +62,7 @@ def today_page(
 ) -> HTMLResponse:
     now_ms = clock.now_ms()
     with database.reading() as session:
-        place = _place(request, session, caller, city)
+        place = find_place(request, session, caller, city)
         today = service_day(place.zone, now_ms // 1000)
         shown = day or last_day_with_rides(session, place.code, today) or today
         media = medium_totals(session, place.code, shown)
@@ -126,24 +85,38 @@ def today_page(
 
 
 @router.get("/closes")
-def closes_page(request: Request, caller: Reader, database: DatabaseOf, city: str | None = None) -> HTMLResponse:
+def closes_page(
+    request: Request, caller: Reader, database: DatabaseOf, clock: ClockOf, city: str | None = None
+) -> HTMLResponse:
+    """Closed days, and before them those that wait for a close with what speaks against it."""
     with database.reading() as session:
-        place = _place(request, session, caller, city)
+        place = find_place(request, session, caller, city)
         closes = list_closes(session, place.code)
-    return render(request, "closes.html", section="closes", place=place, closes=closes)
+        waiting = waiting_days(session, place.code, clock.now_ms())
+    may_close = caller.may("close.run", place.code)
+    return render(
+        request, "closes.html", section="closes", place=place, closes=closes, waiting=waiting, may_close=may_close
+    )
 
 
 @router.get("/closes/{city}/{day}")
 def close_page(
-    request: Request, caller: Reader, database: DatabaseOf, city: str, day: Day, version: Version = None
+    request: Request,
+    caller: Reader,
+    database: DatabaseOf,
+    clock: ClockOf,
+    city: str,
+    day: Day,
+    version: Version = None,
 ) -> HTMLResponse:
     with database.reading() as session:
-        place = _place(request, session, caller, city)
-        close = show_close(session, city, day, version)
+        place = find_place(request, session, caller, city)
+        close = show_close(session, city, day, version, clock.now_ms())
         newest = show_close(session, city, day)
         if close is None or newest is None:
             raise NotFoundError(f"{day} is not closed in {city}", "close it first")
         names = carrier_names(session, city, language_of(request))
+        changes = diff_closes(session, city, day, close.version - 1, close.version) if close.version > 1 else []
     return render(
         request,
         "close.html",
@@ -154,6 +127,7 @@ def close_page(
         share=share_of(close.totals.media),
         carriers=close.totals.carriers(names),
         entries=[entry_rows(entry, names) for entry in close.entries],
+        changes=[change.in_words(language_of(request)) for change in changes],
     )
 
 
@@ -169,7 +143,7 @@ def share_page(
 ) -> HTMLResponse:
     """The 30 days up to the last one with rides, or a period."""
     with database.reading() as session:
-        place = _place(request, session, caller, city)
+        place = find_place(request, session, caller, city)
         today = service_day(place.zone, clock.now_ms() // 1000)
         last = last_day or last_day_with_rides(session, place.code, today) or today
         first = first_day or (date.fromisoformat(last) - _PERIOD).isoformat()
@@ -200,7 +174,7 @@ def exceptions_page(
     """What a person should look at, with what to do; whoever may resolve it finds a form beside it."""
     is_resolved = {"open": False, "resolved": True, "all": None}[state]
     with database.reading() as session:
-        place = _place(request, session, caller, city)
+        place = find_place(request, session, caller, city)
         found = list_exceptions(session, Asked(place.code, day, reason or None, is_resolved, limit=_EXCEPTIONS_SHOWN))
         chains = {(row.device_id, row.epoch) for row, _ in found if row.reason in _CONTRADICTED}
         conflicts = {chain: conflicts_of(session, *chain) for chain in sorted(chains)}
@@ -223,17 +197,11 @@ def exceptions_page(
     )
 
 
-async def _said_note(request: Request) -> str:
-    """The note of a form; no other field of it is read."""
-    fields = parse_qs((await request.body()).decode(errors="replace"))
-    return fields.get("note", [""])[0]
-
-
 @router.post("/exceptions/{number}")
 def resolve_on_page(
     number: Number,
     caller: Annotated[Caller, Depends(require("exception.resolve"))],
-    note: Annotated[str, Depends(_said_note)],
+    form: Form,
     database: DatabaseOf,
     clock: ClockOf,
 ) -> RedirectResponse:
@@ -241,7 +209,7 @@ def resolve_on_page(
     with database.writing() as session:
         row = find_exception(session, number)
         must_reach(caller, "exception.resolve", row.city)
-        resolve(session, caller, clock.now_ms(), number, note)
+        resolve(session, caller, clock.now_ms(), number, form.get("note", ""))
     return RedirectResponse(f"/exceptions?city={quote(row.city)}", HTTPStatus.SEE_OTHER)
 
 

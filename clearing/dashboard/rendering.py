@@ -32,7 +32,7 @@ _HEADERS = {
 _COOKIE = "jolaqy_language"
 _COOKIE_S = 365 * 86_400
 # Statuses with words of their own; every other one has the words of 500.
-_EXPLAINED = (401, 403, 404, 422)
+_EXPLAINED = (401, 403, 404, 409, 422)
 
 
 @cache

@@ -58,6 +58,8 @@ def test_openings_are_few_and_known(app: FastAPI) -> None:
     }
     assert opened == {
         "/healthz",
+        "/pay/{city}",
+        "/pay/{city}/{vehicle}",
         "/v1/batches",
         "/v1/card-authorities/{number}",
         "/v1/enrolments",
@@ -73,6 +75,8 @@ def test_openings_are_few_and_known(app: FastAPI) -> None:
         "/v1/lists/top-up/{number}",
         "/v1/lists/top-up/{number}/from/{held}",
         "/v1/lists/top-up/{number}/{part}",
+        "/v1/pay",
+        "/v1/pay/{vehicle}",
         "/v1/retirements",
         "/v1/rotations",
         "/v1/top-up-commands",

@@ -29,7 +29,20 @@ if TYPE_CHECKING:
 DAYS = tuple(f"2024-05-{day}" for day in range(15, 22))
 # Cash rides on each bus, by day.
 _CASH = (13, 12, 12, 10, 9, 9, 7)
-PAGES = ("/", "/exceptions", "/closes", f"/closes/{CITY}/{DAYS[0]}", "/share", "/?day=2024-05-01")
+PAGES = (
+    "/",
+    "/exceptions",
+    "/closes",
+    f"/closes/{CITY}/{DAYS[0]}",
+    "/share",
+    "/?day=2024-05-01",
+    f"/rides?day={DAYS[0]}",
+    "/breaks",
+    f"/balance?from={DAYS[0]}&to={DAYS[-1]}",
+    f"/parties?from={DAYS[0]}&to={DAYS[-1]}",
+    f"/charges?day={DAYS[0]}",
+    f"/pay/{CITY}/A-101",
+)
 LANGUAGES = ("kk", "ru", "en")
 WIDTHS = (390, 1280)
 _DAY_S = 86_400
@@ -110,6 +123,9 @@ def ride_for_days(service: Service) -> None:
         late = buses[0].record(tapped_at_s=NOW_S - 30)
         counter.send(buses[0], buses[0].message([late]))
         _close(client, DAYS[0])
+        for path, asked in (("/v1/payouts", {"last_day": DAYS[-2]}), ("/v1/reconciliations", {"day": DAYS[-2]})):
+            answer = client.post(path, json={"city": CITY} | asked)
+            assert answer.is_success, answer.text
 
 
 def _rides_of_a_day(bus: DatedDevice, index: int) -> list[bytes]:
