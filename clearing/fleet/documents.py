@@ -10,14 +10,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from clearing.fleet.keys import KeyStore
 from clearing.fleet.models import DocumentPart, SignedDocument
+from clearing.network.dated_rules import rules_on
 from clearing.network.ride_rules import fare_rules
 from clearing.network.service import TariffPeriod, city_of, rules_of, tariff_periods
 from clearing.network.service_day import day_end_s, day_start_s, service_day
+from clearing.network.tariff_rules import offline_rules
 from protocol.ack import (
     WANTED_ALLOW_LIST,
     WANTED_CA_KEYS,
@@ -85,13 +87,7 @@ class Content:
 
 def newest_document(session: Session, kind: str, city: str, valid_from_s: int) -> SignedDocument | None:
     """The document of a kind that is in force in a city at a moment."""
-    return session.scalar(_newest(kind, city, valid_from_s))
-
-
-def _newest(
-    kind: str, city: str | BindParameter[str], valid_from_s: int | BindParameter[int]
-) -> Select[SignedDocument]:
-    return (
+    return session.scalar(
         select(SignedDocument)
         .where(SignedDocument.city == city, SignedDocument.kind == kind)
         .where(SignedDocument.valid_from_s <= valid_from_s)
@@ -154,7 +150,8 @@ def _issue_fare_table(
     ends_s = day_end_s(zone, period.valid_until) if period.valid_until else valid_from_s + _OPEN_END_S
     fares = {WIRE_MEDIA[medium]: prices for medium, prices in period.fares_minor.items() if medium in WIRE_MEDIA}
     its_city = city_of(session, city)
-    rules = fare_rules(rules_of(its_city), zone, max(valid_from_s, now_ms // 1000), WIRE_MEDIA)
+    told = offline_rules(rules_on(session, city, period.valid_from), rules_of(its_city))
+    rules = fare_rules(told, zone, max(valid_from_s, now_ms // 1000), WIRE_MEDIA)
 
     def encode(number: int) -> list[bytes]:
         return [encode_fare_table(FareTable(number, valid_from_s, ends_s, its_city.number, fares, rules))]
@@ -171,24 +168,15 @@ def find_document(session: Session, kind: str, number: int) -> SignedDocument | 
 def wanted_versions(session: Session, city: str, now_s: int) -> dict[int, int]:
     """The numbers of the documents that validators of a city should have now, by `WANTED_…`."""
     moments = {"city": city, "now_s": now_s, "soon_s": now_s + _ANNOUNCED_S}
-    numbers = session.execute(_NUMBERS, moments).one()
+    numbers = session.connection().execute(_NUMBERS, moments).one()
     return {key: number for key, number in zip(_KEYS, numbers, strict=True) if number is not None}
 
 
-# The fare table that comes into force next, soon.
-_NEXT_FARE_TABLE = (
-    select(SignedDocument.number)
-    .where(SignedDocument.city == bindparam("city"), SignedDocument.kind == FARE_TABLE)
-    .where(SignedDocument.valid_from_s > bindparam("now_s"), SignedDocument.valid_from_s <= bindparam("soon_s"))
-    .order_by(SignedDocument.valid_from_s, SignedDocument.number.desc())
-    .limit(1)
-)
-# One statement, made once: every ack asks it.
+# One statement, as text: every ack asks it, and to put it together took longer than to answer it. For each kind what
+# `newest_document` finds, then the fare table that comes into force next, soon.
+_OF_KIND = "(SELECT number FROM signed_document WHERE city = :city AND kind = '{}' AND {} LIMIT 1)"
+_IN_FORCE = "valid_from_s <= :now_s ORDER BY valid_from_s DESC, number DESC"
+_NEXT = "valid_from_s > :now_s AND valid_from_s <= :soon_s ORDER BY valid_from_s, number DESC"
 _KEYS = (*(key for key, _ in _WANTED), WANTED_NEXT_FARE_TABLE)
-_NUMBERS = select(
-    *(
-        _newest(kind, bindparam("city"), bindparam("now_s")).with_only_columns(SignedDocument.number).scalar_subquery()
-        for _, kind in _WANTED
-    ),
-    _NEXT_FARE_TABLE.scalar_subquery(),
-)
+_ASKED = (*(_OF_KIND.format(kind, _IN_FORCE) for _, kind in _WANTED), _OF_KIND.format(FARE_TABLE, _NEXT))
+_NUMBERS = text("SELECT " + ", ".join(_ASKED))

@@ -20,7 +20,11 @@ class Fare(Base):
         charged_minor: what the rider is charged: never more than scheduled.
         cash_minor: what an adult would have paid in cash that day; absent where cash is not taken.
         correction_minor: charged on the bus beyond the tariff, owed back to the rider.
-        explanation_json: why it has this price, canonical JSON: a code and its values.
+        rule: why, as a name of `clearing.pricing.reasons`.
+        riders: how many the medium paid for.
+        subsidy_minor: what the payer of the rider's concession owes for the ride.
+        journey_key: `source/source_key` of the ride that opened the journey; absent where this one did.
+        explanation_json: why it has this price, canonical JSON (`clearing.pricing.derivation`).
     """
 
     __tablename__ = "fare"
@@ -48,6 +52,10 @@ class Fare(Base):
     charged_minor: Mapped[int]
     cash_minor: Mapped[int | None]
     correction_minor: Mapped[int]
+    rule: Mapped[str] = mapped_column(default="tariff", server_default="tariff")
+    riders: Mapped[int] = mapped_column(default=1, server_default="1")
+    subsidy_minor: Mapped[int] = mapped_column(default=0, server_default="0")
+    journey_key: Mapped[str | None]
     explanation_json: Mapped[str]
 
 

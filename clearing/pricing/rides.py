@@ -22,10 +22,12 @@ from protocol.decisions import (
     DECISION_NOT_COMMITTED,
     DECISION_TOPPED_UP,
 )
-from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE, KIND_TOP_UP
+from protocol.tap import KIND_INTENT, KIND_ON, KIND_OUTCOME, KIND_SINGLE, KIND_TOP_UP
 
 Key = tuple[bytes, int, int]
 _RIDE_DECISIONS = frozenset({DECISION_ACCEPTED, DECISION_FREE_RIDE_JOURNAL_FULL})
+# A ride by itself: where the fare depends on the way, the boarding.
+_WHOLE = frozenset({KIND_SINGLE, KIND_ON})
 # What a card may have committed; a top-up is no ride, and its counter says as much.
 _BEGUN = frozenset({KIND_INTENT, KIND_TOP_UP})
 
@@ -56,6 +58,11 @@ class Record:
     is_code: bool = False
 
 
+def is_ride_by_itself(kind: int, decision: int | None, *, test: bool, is_code: bool) -> bool:
+    """Whether a record is a ride whatever other records say, and says nothing of theirs: most of a day need no sorting out."""
+    return kind in _WHOLE and decision in _RIDE_DECISIONS and not test and not is_code
+
+
 @dataclass(frozen=True)
 class Sorted:
     """What became of a day's taps: keys of rides and of debits whose end is not known."""
@@ -80,7 +87,7 @@ def sort_out(records: Iterable[Record], witnesses: Iterable[Record] = ()) -> Sor
     for record in day:
         if record.test:
             continue
-        if record.kind == KIND_SINGLE and record.decision in _RIDE_DECISIONS:
+        if record.kind in _WHOLE and record.decision in _RIDE_DECISIONS:
             if record.key not in passed_before:
                 rides.add(record.key)
         elif record.kind == KIND_INTENT:

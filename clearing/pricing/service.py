@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from clearing.access.audit import canonical_json
-from clearing.channels.models import SmsPayment
-from clearing.channels.service import PAID, SMS
-from clearing.fleet.documents import WIRE_MEDIA
-from clearing.ingest.codes import CODE_MEDIA
 from clearing.ingest.models import TapRow
-from clearing.ingest.suspicion import clock_is_usable
-from clearing.network.package import ADULT
-from clearing.network.service import fares_on
-from clearing.pricing.fares import Price, price_ride
+from clearing.network.dated_rules import rules_on
+from clearing.network.service import city_of, fares_on, rules_of
+from clearing.network.service_day import day_start_s, service_day
+from clearing.network.tariff_rules import TariffRules
+from clearing.pricing.bulk import insert_fares
+from clearing.pricing.compiled import best_fold
+from clearing.pricing.derivation import derive
+from clearing.pricing.dirt import Remembered
+from clearing.pricing.finding import MEDIA_BY_WIRE, find_rides
+from clearing.pricing.gathering import KINDS, Days, Reach, day_beside
 from clearing.pricing.models import Fare
-from clearing.pricing.rides import Record, sort_out
 from clearing.pricing.shares import MediumTotal
-from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED
-from protocol.tap import KIND_INTENT, KIND_OUTCOME, KIND_SINGLE, KIND_TOP_UP
+from clearing.pricing.subsidies import subsidy_minor
+from clearing.pricing.terms import DayTariff, RuleTable, cash_minor_of
+from clearing.pricing.walk import Priced, price_rides
+from protocol.fare_rules import USE_ACCOUNT_ONLY
 
-MEDIA_BY_WIRE = {code: name for name, code in WIRE_MEDIA.items()}
-_KINDS = (KIND_SINGLE, KIND_INTENT, KIND_OUTCOME, KIND_TOP_UP)
-_CARDS_AT_ONCE = 1000
+__all__ = ["MEDIA_BY_WIRE", "DayPricing", "PricedDay", "list_fares", "preview_totals", "price_day", "tariff_on"]
+
+_WITHOUT_STEPS = frozenset(
+    {"tariff", "charged_less", "charged_more", "not_in_tariff", "implausible", "our_fault", "free_day"}
+)
 
 
 @dataclass(frozen=True)
@@ -46,164 +52,136 @@ class PricedDay:
 
 
 def price_day(session: Session, city: str, day: str) -> PricedDay:
-    """Price a service day from scratch: the same taps give the same fares, in whatever order they came."""
-    rows, priced = _price(session, city, day)
+    """Price a service day from scratch: the same taps give the same fares, in whatever order they came.
+
+    Days before it count as they were priced. Later days whose fares may change by what changed here are marked dirty.
+    """
+    pricing = DayPricing(session, city, day)
+    remembered = Remembered(session, city, day)
     session.execute(delete(Fare).where(Fare.city == city, Fare.service_day == day))
-    if rows:
-        # With its nulls, every row has the same columns, and all go in one statement.
-        session.execute(insert(Fare), rows, execution_options={"render_nulls": True})
-    return priced
+    for priced in pricing.parts():
+        insert_fares(session, [pricing.row(each) for each in priced])
+    remembered.mark_later_days()
+    return PricedDay(pricing.rides, pricing.unknown, pricing.unknown_minor)
 
 
 def preview_totals(session: Session, city: str, day: str) -> list[MediumTotal]:
     """Rides and fares of a day by medium as they would be priced now; nothing is written."""
     totals: dict[str, tuple[int, int]] = {}
-    for row in _price(session, city, day)[0]:
-        trips, fares_minor = totals.get(row["medium"], (0, 0))
-        totals[row["medium"]] = (trips + 1, fares_minor + row["charged_minor"])
+    for priced in DayPricing(session, city, day).parts():
+        for each in priced:
+            trips, fares_minor = totals.get(each.facts.medium, (0, 0))
+            totals[each.facts.medium] = (trips + 1, fares_minor + each.charged_minor)
     return [MediumTotal(medium, *totals[medium]) for medium in sorted(totals)]
 
 
-def _price(session: Session, city: str, day: str) -> tuple[list[dict[str, Any]], PricedDay]:
-    taps = list(
-        session.scalars(select(TapRow).where(TapRow.city == city, TapRow.service_day == day, TapRow.kind.in_(_KINDS)))
-    )
-    witnesses = [*_witnesses(session, city, day, taps), *_other_taps_by_codes(session, city, day, taps)]
-    sorted_out = sort_out(map(_record, taps), witnesses)
-    tariff = fares_on(session, city, day)
-    rows = [_tap_fare(tap, tariff) for tap in taps if _key(tap) in sorted_out.rides]
-    payments = session.scalars(
-        select(SmsPayment).where(SmsPayment.city == city, SmsPayment.service_day == day, SmsPayment.status == PAID)
-    )
-    rows += [_sms_fare(payment, tariff) for payment in payments]
-    rows.sort(key=lambda row: (row["source"], row["source_key"]))
-    unknown = [_tap_fare(tap, tariff)["charged_minor"] for tap in taps if _key(tap) in sorted_out.unknown]
-    return rows, PricedDay(len(rows), len(unknown), sum(unknown))
+def tariff_on(session: Session, city: str, day: str) -> DayTariff:
+    """The tariff of a service day."""
+    account_only = rules_of(city_of(session, city)).rules.use == USE_ACCOUNT_ONLY
+    return DayTariff(day, fares_on(session, city, day), rules_on(session, city, day), account_only)
 
 
-def _key(tap: TapRow) -> tuple[bytes, int, int]:
-    return tap.device_id, tap.epoch, tap.sequence
+class DayPricing:
+    """One pricing of a day.
+
+    Attributes:
+        tariffs: of the day and of those beside it, which a clock's doubt may touch.
+        rides, unknown, unknown_minor: as of `PricedDay`, complete when all parts were taken.
+    """
+
+    def __init__(self, session: Session, city: str, day: str) -> None:
+        self._session = session
+        self._city = city
+        self._day = day
+        self._zone = city_of(session, city).zone
+        self.tariffs = {each: tariff_on(session, city, each) for each in (day_beside(day, -1), day, day_beside(day, 1))}
+        self._table = RuleTable(self.tariffs)
+        self._explanations: dict[tuple[str, int], str] = {}
+        self._has_zones = any(tariff.rules.zones is not None for tariff in self.tariffs.values())
+        self.rides = self.unknown = self.unknown_minor = 0
+
+    def parts(self) -> Iterator[list[Priced]]:
+        """The day's fares, some media at a time."""
+        rules = self.tariffs[self._day].rules
+        fold = best_fold(count_records(self._session, self._city, self._day, self._day))
+        days = Days(self._day, self._day, rules.tap_off is not None)
+        reach = reach_of(rules, self._zone, self._day)
+        for found in find_rides(self._session, self._city, days, reach, rules.tap_off):
+            priced = price_rides(found.rides, found.before, self.tariffs, self._day_of, fold)
+            # What nobody knows the end of is worth what it would cost by itself.
+            alone = price_rides([each._replace(token=None) for each in found.unknown], (), self.tariffs, self._day_of)
+            self.rides += len(priced)
+            self.unknown += len(alone)
+            self.unknown_minor += sum(each.charged_minor for each in alone)
+            yield priced
+
+    def _day_of(self, moment_s: int) -> str:
+        return service_day(self._zone, moment_s)
+
+    def row(self, priced: Priced) -> dict[str, Any]:
+        """A fare as the row of its table."""
+        facts = priced.facts
+        return {
+            "source": facts.source,
+            "source_key": facts.source_key,
+            "device_id": facts.device_id,
+            "epoch": facts.epoch,
+            "sequence": facts.sequence,
+            "city": self._city,
+            "service_day": self._day,
+            "carrier": facts.carrier,
+            "vehicle": facts.vehicle,
+            "line": facts.line,
+            "medium": facts.medium,
+            "category": facts.category,
+            "token": facts.token,
+            "ridden_at_s": facts.ridden_at_s,
+            "scheduled_minor": priced.terms.scheduled_minor,
+            "charged_minor": priced.charged_minor,
+            "cash_minor": cash_minor_of(self.tariffs[self._day]),
+            "correction_minor": priced.correction_minor,
+            "rule": priced.rule,
+            "riders": priced.riders,
+            "subsidy_minor": subsidy_minor(priced, self.tariffs[priced.terms.day]),
+            "journey_key": None if priced.journey_key == facts.key else priced.journey_key,
+            "explanation_json": self._explanation(priced),
+        }
+
+    def _explanation(self, priced: Priced) -> str:
+        """Most fares of a day are explained alike: what follows from the tariff alone is written once."""
+        plain = (priced.rule, priced.facts.taken_minor)
+        if priced.rule not in _WITHOUT_STEPS or priced.terms.day != self._day or priced.riders > 1 or self._has_zones:
+            return canonical_json(derive(priced, self.tariffs, self._table))
+        if plain not in self._explanations:
+            self._explanations[plain] = canonical_json(derive(priced, self.tariffs, self._table))
+        return self._explanations[plain]
 
 
-def _record(tap: TapRow) -> Record:
-    return Record(
-        _key(tap),
-        tap.kind,
-        tap.decision,
-        tap.token,
-        tap.card_counter,
-        tap.reference_first,
-        _moment_s(tap),
-        tap.rebased_at_s is not None or clock_is_usable(tap.clock_quality, tap.tapped_at_s, tap.received_at_ms // 1000),
-        tap.test,
-        tap.medium in CODE_MEDIA,
-    )
+def reach_of(rules: TariffRules, zone: str, day: str) -> Reach:
+    """How far back the rules of a day look."""
+    window_s = max(rules.same_vehicle_s, 0 if rules.transfer is None else rules.transfer.within_s)
+    start_s = day_start_s(zone, day)
+    moment = date.fromisoformat(day)
+    firsts = {"week": moment - timedelta(moment.weekday()), "month": moment.replace(day=1)}
+    sums = [firsts[cap.period] for cap in rules.caps if cap.period in firsts]
+    sums_from = min(sums).isoformat() if sums else None
+    return Reach(day_beside(day, -2) if window_s else None, start_s - window_s, start_s, sums_from)
 
 
-def _moment_s(tap: TapRow) -> int:
-    """When it was, as well as anybody knows."""
-    return tap.tapped_at_s if tap.rebased_at_s is None else tap.rebased_at_s
+def count_records(session: Session, city: str, first: str, last: str) -> int:
+    """How many records of some days pricing has to look at."""
+    query = select(func.count()).select_from(TapRow)
+    return session.scalar(
+        query.where(TapRow.city == city, TapRow.service_day.between(first, last), TapRow.kind.in_(KINDS))
+    ) or 0  # fmt: skip
 
 
-def _witnesses(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> Iterator[Record]:
-    """Records of other days that can prove how a debit of this day ended: outcomes, and other debits of the same cards."""
-    ended = {
-        (tap.device_id, tap.epoch, tap.reference_first)
-        for tap in taps
-        if tap.kind == KIND_OUTCOME and tap.decision in {DECISION_COMMITTED, DECISION_NOT_COMMITTED}
-    }
-    intents = [tap for tap in taps if tap.kind == KIND_INTENT]
-    tokens = sorted({tap.token for tap in intents if tap.token is not None and _key(tap) not in ended})
-    for start in range(0, len(tokens), _CARDS_AT_ONCE):
-        found = session.scalars(
-            select(TapRow).where(
-                TapRow.city == city,
-                TapRow.service_day != day,
-                TapRow.token.in_(tokens[start : start + _CARDS_AT_ONCE]),
-                TapRow.kind.in_((KIND_INTENT, KIND_OUTCOME, KIND_TOP_UP)),
-            )
-        )
-        yield from map(_record, found)
-
-
-def _other_taps_by_codes(session: Session, city: str, day: str, taps: Iterable[TapRow]) -> Iterator[Record]:
-    """Records of other days by the codes that passed on this one: a code may pass on both sides of the day's boundary."""
-    codes = [tap for tap in taps if tap.medium in CODE_MEDIA and tap.token is not None and tap.card_counter is not None]
-    counters = [tap.card_counter for tap in codes if tap.card_counter is not None]
-    tokens = sorted({tap.token for tap in codes if tap.token is not None})
-    for start in range(0, len(tokens), _CARDS_AT_ONCE):
-        found = session.scalars(
-            select(TapRow).where(
-                TapRow.city == city,
-                TapRow.service_day != day,
-                TapRow.token.in_(tokens[start : start + _CARDS_AT_ONCE]),
-                TapRow.kind == KIND_SINGLE,
-                TapRow.card_counter.between(min(counters), max(counters)),
-            )
-        )
-        yield from map(_record, found)
-
-
-def _tap_fare(tap: TapRow, tariff: dict[tuple[str, int], int]) -> dict[str, Any]:
-    medium = MEDIA_BY_WIRE.get(tap.medium or 0, "other")
-    category = tap.category or ADULT
-    price = price_ride(tariff, medium, category, tap.fare_minor or 0, tap.product)
-    return {
-        "source": "tap",
-        "source_key": f"{tap.device_id.hex()}/{tap.epoch}/{tap.sequence}",
-        "device_id": tap.device_id,
-        "epoch": tap.epoch,
-        "sequence": tap.sequence,
-        "city": tap.city,
-        "service_day": tap.service_day,
-        "carrier": tap.carrier,
-        "vehicle": tap.vehicle,
-        "line": tap.line,
-        "token": tap.token,
-        "ridden_at_s": _moment_s(tap),
-        **_priced(price, medium, category, tap.fare_minor or 0, tap.service_day),
-    }
-
-
-def _sms_fare(payment: SmsPayment, tariff: dict[tuple[str, int], int]) -> dict[str, Any]:
-    price = price_ride(tariff, SMS, ADULT, payment.fare_minor)
-    return {
-        "source": SMS,
-        "source_key": f"{payment.aggregator}/{payment.reference}",
-        "device_id": None,
-        "epoch": None,
-        "sequence": None,
-        "city": payment.city,
-        "service_day": payment.service_day,
-        "carrier": payment.carrier,
-        "vehicle": payment.vehicle,
-        "line": payment.line,
-        "token": payment.token,
-        "ridden_at_s": payment.paid_at_s,
-        **_priced(price, SMS, ADULT, payment.fare_minor, payment.service_day),
-    }
-
-
-def _priced(price: Price, medium: str, category: int, taken_minor: int, day: str) -> dict[str, Any]:
-    return {
-        "medium": medium,
-        "category": category,
-        "scheduled_minor": price.scheduled_minor,
-        "charged_minor": price.charged_minor,
-        "cash_minor": price.cash_minor,
-        "correction_minor": price.correction_minor,
-        "explanation_json": canonical_json({"reason": price.reason, "day": day, "taken_minor": taken_minor}),
-    }
-
-
-def list_fares(session: Session, city: str, day: str, after: tuple[str, str], limit: int) -> list[Fare]:
+def list_fares(
+    session: Session, city: str, day: str, after: tuple[str, str], limit: int, vehicle: str | None = None
+) -> list[Fare]:
     """One page of a day's fares, in the order of (source, source key), which a new pricing of the day leaves alone."""
     place = tuple_(Fare.source, Fare.source_key)
-    return list(
-        session.scalars(
-            select(Fare)
-            .where(Fare.city == city, Fare.service_day == day, place > after)
-            .order_by(Fare.source, Fare.source_key)
-            .limit(limit)
-        )
-    )
+    query = select(Fare).where(Fare.city == city, Fare.service_day == day, place > after)
+    if vehicle is not None:
+        query = query.where(Fare.vehicle == vehicle)
+    return list(session.scalars(query.order_by(Fare.source, Fare.source_key).limit(limit)))

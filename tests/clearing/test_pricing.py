@@ -11,8 +11,22 @@ from clearing.network.package import FARE_MINOR_MAX
 from clearing.pricing.models import Fare
 from clearing.pricing.service import PricedDay, preview_totals, price_day
 from clearing.pricing.shares import MediumTotal
-from protocol.decisions import DECISION_COMMITTED, DECISION_NOT_COMMITTED, DECISION_OUTCOME_UNKNOWN
-from protocol.tap import KIND_OUTCOME, MEDIUM_BANK_CARD, MEDIUM_CASH, MEDIUM_OTHER, MEDIUM_TRANSPORT_CARD
+from protocol.decisions import (
+    DECISION_ACCEPTED,
+    DECISION_COMMITTED,
+    DECISION_NOT_COMMITTED,
+    DECISION_NOT_PAID,
+    DECISION_OUTCOME_UNKNOWN,
+    DECISION_PAID_HERE,
+)
+from protocol.tap import (
+    KIND_INSPECTION,
+    KIND_OUTCOME,
+    MEDIUM_BANK_CARD,
+    MEDIUM_CASH,
+    MEDIUM_OTHER,
+    MEDIUM_TRANSPORT_CARD,
+)
 from tests.builders import CITY, DAY, NOW_S, Device, Office, make_token
 from tests.clearing import small_day
 from tests.clearing.small_day import debit, send, tap
@@ -65,6 +79,30 @@ def test_a_day_is_priced_the_same_as_often_as_one_likes(office: Office) -> None:
         preview = preview_totals(session, CITY, DAY)
     assert preview == small_day.TOTALS.media
     assert MediumTotal("transport_card", 2, 20_000) in preview
+
+
+def test_an_inspection_is_never_a_ride_and_never_priced(office: Office) -> None:
+    """Whatever an inspector's record says, a fare or a card's counter among it, and however often a medium is looked at."""
+    alatau, medeu = small_day.play(office)
+    priced, fares = _price(office), _fares(office)
+    for device in (alatau, medeu):
+        looks = [
+            device.record(
+                kind=KIND_INSPECTION,
+                decision=decision,
+                medium=MEDIUM_TRANSPORT_CARD,
+                token=make_token(card),
+                token_key_version=1,
+                counter=small_day.UNKNOWN_COUNTER + 1,
+                fare_minor=10_000,
+            )
+            for decision in (DECISION_ACCEPTED, DECISION_PAID_HERE, DECISION_NOT_PAID, DECISION_COMMITTED)
+            for card in (1, small_day.UNKNOWN_CARD)
+        ]
+        send(office, device, looks)
+    assert (_price(office), _fares(office)) == (priced, fares)
+    with office.database.reading() as session:
+        assert preview_totals(session, CITY, DAY) == small_day.TOTALS.media
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 2, 1, 0, 3)])

@@ -12,9 +12,11 @@ from protocol.decisions import (
     DECISION_DENIED,
     DECISION_FREE_RIDE_JOURNAL_FULL,
     DECISION_NOT_COMMITTED,
+    DECISION_NOT_PAID,
     DECISION_OUTCOME_UNKNOWN,
+    DECISION_PAID_HERE,
 )
-from protocol.tap import KIND_BOOT, KIND_INTENT, KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE
+from protocol.tap import KIND_BOOT, KIND_INSPECTION, KIND_INTENT, KIND_OUTCOME, KIND_REFUSED, KIND_SINGLE
 from tests.builders import make_token
 
 _A, _B, _C = (bytes([number]) * 16 for number in (1, 2, 3))
@@ -55,6 +57,10 @@ def test_an_accepted_single_tap_is_a_ride(decision: int) -> None:
         _single(None),
         _single(DECISION_ACCEPTED, KIND_REFUSED),
         _single(DECISION_ACCEPTED, KIND_BOOT),
+        *(
+            _single(decision, KIND_INSPECTION)
+            for decision in (DECISION_ACCEPTED, DECISION_PAID_HERE, DECISION_NOT_PAID)
+        ),
         dataclasses.replace(_single(), test=True),
     ],
 )
