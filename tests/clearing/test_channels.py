@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
-from clearing.access.roles import Scope
-from clearing.access.service import issue_token
 from clearing.channels.models import SmsPayment, TopUp
 from clearing.channels.sms_text import paid_reply, rejected_reply, ticket_code, vehicle_code
+from clearing.ingest.settling import dirty_days
 from clearing.media.tokens import phone_token
-from tests.builders import DAY, NOW_MS, NOW_S, Office, make_token
+from clearing.network.parties import Agent, SmsAggregator
+from tests.builders import CITY, DAY, NOW_S, Office, make_token
+from tests.clearing.senders import agree, make_sender, party
 
 _MSISDN = "77011234567"
 
@@ -48,11 +50,61 @@ def test_a_reference_used_for_another_sms_is_a_conflict(office: Office) -> None:
 
 def test_two_aggregators_may_use_one_reference(office: Office) -> None:
     office.client.post("/v1/sms", json=_sms())
-    with office.database.writing() as session:
-        token = issue_token(session, "kcell", "service", [Scope("aggregator", "almaty")], NOW_MS)
-    answer = office.client.post("/v1/sms", json=_sms(), headers={"authorization": f"Bearer {token}"})
-    assert answer.status_code == 200
+    status, answer = make_sender(office, "kcell", "aggregator").post("/v1/sms", _sms())
+    assert (status, answer["status"]) == (200, "duplicate")
     assert office.count(SmsPayment) == 2
+
+
+def test_an_impatient_riders_second_message_is_not_charged(office: Office) -> None:
+    first = office.client.post("/v1/sms", json=_sms()).json()
+    again = office.client.post("/v1/sms", json=_sms(reference="R-2", sent_at_s=NOW_S - 60)).json()
+    assert (again["status"], again["fare_minor"], again["ticket"]) == ("duplicate", 0, first["ticket"])
+    later = office.client.post("/v1/sms", json=_sms(reference="R-3", sent_at_s=NOW_S - 600)).json()
+    other = office.client.post("/v1/sms", json=_sms(reference="R-4", text="A-102")).json()
+    assert (later["status"], other["status"]) == ("paid", "paid")
+
+
+def test_the_database_itself_charges_one_message_once(office: Office) -> None:
+    office.client.post("/v1/sms", json=_sms())
+    with office.database.reading() as session:
+        payment = session.scalars(select(SmsPayment)).one()
+    fields = {each.key: getattr(payment, each.key) for each in SmsPayment.__table__.columns if each.key != "id"}
+    with pytest.raises(DBAPIError), office.database.writing() as session:
+        session.add(SmsPayment(**fields | {"reference": "R-2"}))
+
+
+@pytest.mark.parametrize(
+    ("late", "late_s", "status"),
+    [("accept", 901, "paid"), ("reject", 901, "expired"), ("reject", 899, "paid"), ("accept", 86_401, "expired")],
+)
+def test_a_late_message_is_charged_or_not_as_the_package_says(
+    office: Office, late: str, late_s: int, status: str
+) -> None:
+    agree(office, sms_aggregator=(party(SmsAggregator, "tele2", short_number="1234", late=late),))
+    answer = office.client.post("/v1/sms", json=_sms(sent_at_s=NOW_S - late_s)).json()
+    assert answer["status"] == status
+    assert (answer["fare_minor"] > 0) == (status == "paid")
+    assert len(answer["reply"]) <= 70
+
+
+def test_a_message_from_the_future_is_refused(office: Office) -> None:
+    assert office.client.post("/v1/sms", json=_sms(sent_at_s=NOW_S + 301)).status_code == 422
+    assert office.client.post("/v1/sms", json=_sms(sent_at_s=NOW_S + 299)).status_code == 200
+
+
+def test_a_message_that_comes_after_its_day_lets_the_day_be_closed_once_more(office: Office) -> None:
+    office.client.post("/v1/sms", json=_sms(sent_at_s=NOW_S - 43_200))
+    with office.database.reading() as session:
+        assert dirty_days(session, CITY) == {"2024-05-14": 1}
+
+
+def test_an_agent_may_take_what_was_agreed(office: Office) -> None:
+    agree(office, agent=(party(Agent, "kiosk", top_up_minimum_minor=100, top_up_maximum_minor=200),))
+    sender = make_sender(office, "kiosk", "agent", signed=False)
+    order = {"token": make_token(1).hex(), "at_s": NOW_S}
+    for number, (amount_minor, status) in enumerate(((99, 422), (100, 200), (200, 200), (201, 422))):
+        body = order | {"reference": f"T-{number}", "amount_minor": amount_minor}
+        assert sender.post("/v1/top-ups", body)[0] == status
 
 
 def test_an_sms_without_a_known_vehicle_costs_nothing(office: Office) -> None:

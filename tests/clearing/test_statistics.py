@@ -55,10 +55,10 @@ def test_a_closed_day_speaks_from_its_newest_version_until_it_is_closed_again(of
 
 
 def test_days_stand_in_order_and_those_without_rides_are_left_out(office: Office, device: Device) -> None:
+    small_day.text_message(office, "S-1", NOW_S - _DAY_S)
     office.clock.at_ms = NEXT_MORNING_MS
     small_day.send(office, device, [device.record(tapped_at_s=NOW_S + _DAY_S)])
     small_day.send(office, device, [device.refusal(DECISION_DENIED)])
-    small_day.text_message(office, "S-1", NOW_S - _DAY_S)
     assert [(share.day, share.trips, share.share_trips_percent) for share in _shares(office.database)] == [
         (_BEFORE, 1, Decimal(100)),
         (_NEXT_DAY, 1, Decimal(0)),

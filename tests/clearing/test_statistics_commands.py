@@ -31,6 +31,7 @@ def test_the_share_is_the_same_for_programs_as_over_http(office: Office, command
 
 def test_without_a_period_it_is_the_thirty_days_up_to_the_last_one_with_rides(office: Office, command: Command) -> None:
     small_day.text_message(office, "S-1")
+    office.clock.at_ms += 86_400_000
     small_day.text_message(office, "S-2", NOW_S + 86_400)
     said = command.json("share", "--as-of", "2024-06-10")
     assert (said["from"], said["to"], len(said["days"])) == ("2024-04-17", "2024-05-16", 2)
