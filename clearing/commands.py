@@ -7,25 +7,23 @@ import socket
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 
 from clearing.access.permission import is_loopback
 from clearing.app import create_app
+from clearing.city_load import keep_signed
 from clearing.cli import EXIT_USAGE, AsOfOption, JsonOption, fail, note, open_office, print_json
 from clearing.clock import Clock, open_clock
 from clearing.database import Database
 from clearing.endpoint import RefusedError
-from clearing.fleet.card_authorities import renew_card_authorities
-from clearing.fleet.documents import issue_fare_tables
 from clearing.fleet.key_file import KeysError
-from clearing.fleet.key_sets import keep_key_set
 from clearing.fleet.keys import KeyStore, open_keys
-from clearing.media.service import issue_lists
+from clearing.network.loading import changes_of, load_package
 from clearing.network.package import PackageError, known_cities, package_folder, read_package
-from clearing.network.service import list_cities, load_package
+from clearing.network.service import list_cities
 from clearing.schema import current_revision, migrate, newest_revision
 from clearing.settings import Settings, read_settings
 
@@ -34,21 +32,23 @@ _DEFAULT_CITY = "almaty"
 db = typer.Typer(help="The database.", no_args_is_help=True)
 
 
-def prepare(database: Database, keys: KeyStore, now_ms: int, cities: Iterable[str]) -> dict[str, object]:
-    """Bring schema, city packages and signed documents up to date; returns what was done."""
+def prepare(database: Database, keys: KeyStore, now_ms: int, cities: Iterable[str]) -> dict[str, Any]:
+    """Bring schema, city packages and signed documents up to date; returns what was done.
+
+    A package that changes money in a city that is loaded waits: two persons load it (`jolaqy city load`).
+    """
     before = current_revision(database)
     revision = migrate(database)
-    loaded = []
+    loaded, waiting = [], []
     for code in cities:
         package = read_package(package_folder(code))
         with database.writing() as session:
-            if load_package(session, package):
+            if any(change.is_money for change in changes_of(session, package) or ()):
+                waiting.append(code)
+            elif load_package(session, package):
                 loaded.append(code)
-            keep_key_set(session, keys, code, now_ms)
-            issue_fare_tables(session, keys, code, now_ms)
-            issue_lists(session, keys, code, now_ms)
-            renew_card_authorities(session, keys, code, now_ms)
-    return {"revision_before": before, "revision": revision, "cities_loaded": loaded}
+            keep_signed(session, keys, code, now_ms)
+    return {"revision_before": before, "revision": revision, "cities_loaded": loaded, "cities_waiting": waiting}
 
 
 @db.command("migrate")
@@ -67,6 +67,10 @@ def migrate_command(
         fail(f"no city package {', '.join(unknown)}", f"there are: {', '.join(known_cities())}", EXIT_USAGE)
     with open_office(as_of) as office:
         done = prepare(office.database, _keys_or_fail(office.settings), office.clock.now_ms(), cities)
+    for code in done["cities_waiting"]:
+        note(
+            f"{code}: its package changes money; two persons load it: jolaqy city diff {code}, jolaqy city load {code}"
+        )
     if as_json:
         print_json(done)
     else:
@@ -145,10 +149,7 @@ def _keep_signed_or_note(database: Database, keys: KeyStore, now_ms: int) -> Non
     for code in cities:
         try:
             with database.writing() as session:
-                keep_key_set(session, keys, code, now_ms)
-                issue_fare_tables(session, keys, code, now_ms)
-                issue_lists(session, keys, code, now_ms)
-                renew_card_authorities(session, keys, code, now_ms)
+                keep_signed(session, keys, code, now_ms)
         except RefusedError as error:
             note(f"{error.message}: {error.remedy}")
 

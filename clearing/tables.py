@@ -19,12 +19,14 @@ FEATURES = (
     "channels",
     "pricing",
     "ledger",
+    "acquiring",
     "settlement",
+    "reconciliation",
     "statistics",
     "dashboard",
 )
 # Rows of these are never changed or deleted; the database itself refuses.
-APPEND_ONLY = ("audit_record", "raw_batch", "entry", "posting", "close")
+APPEND_ONLY = ("audit_record", "raw_batch", "entry", "posting", "close", "break_event")
 
 
 def feature_modules(name: str) -> list[ModuleType]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clearing.access.roles import Scope
+from clearing.access.roles import ROLES, Scope
 from clearing.access.service import audit_faults, issue_token
 from clearing.cli import EXIT_CHECK_FAILED, AsOfOption, JsonOption, note, open_office, print_json
 
@@ -18,7 +18,8 @@ audit = typer.Typer(help="The log of what was done.", no_args_is_help=True)
 def issue(
     name: Annotated[str, typer.Argument(help="Who will use it.")],
     role: Annotated[
-        list[str], typer.Option(help="administrator, operator, technician, auditor, aggregator, agent, approver.")
+        list[str],
+        typer.Option(help=f"One of {', '.join(sorted(ROLES))}; may be repeated."),
     ],
     city: Annotated[str, typer.Option(help="Only in this city.")] = "",
     carrier: Annotated[str, typer.Option(help="Only for this carrier.")] = "",

@@ -26,9 +26,9 @@ from clearing.fleet.documents import (
     find_document,
 )
 from clearing.fleet.enrolment import enrol, invite
+from clearing.fleet.kept_lists import find_delta, find_part
 from clearing.fleet.key_bundles import issue_key_bundle
 from clearing.fleet.key_sets import find_key_set
-from clearing.fleet.lists import find_delta, find_part
 from clearing.fleet.models import Validator
 from clearing.fleet.service import (
     UnattributedError,

@@ -59,24 +59,38 @@ def replace_card_authorities(
         InvalidError: something is no key, or does not hold against its own hash.
     """
     lock_city(session, city)
+    listed = as_list(published, revoked)
+    counts = {"keys": len(listed.keys), "revoked": len(revoked)}
+    record_audit(session, caller.principal_id, now_ms, "authority.write", city, counts)
+    return _issue(session, keys, city, listed.keys, listed.revoked, now_ms)
+
+
+def as_list(published: Sequence[PublishedKey], revoked: Sequence[str]) -> CardAuthorities:
+    """Return keys and revoked certificates as a list, which has no number yet.
+
+    Raises:
+        InvalidError: something is no key, or does not hold against its own hash.
+    """
     authorities = sorted((_key(each) for each in published), key=lambda key: (key.rid, key.index))
     try:
         names = b"".join(sorted({bytes.fromhex(name) for name in revoked}))
         # Whether it is a list is said by the rules of the protocol, which say so to validators as well.
-        decode_card_authorities(encode_card_authorities(CardAuthorities(_NO_NUMBER, 0, authorities, names)))
+        return decode_card_authorities(encode_card_authorities(CardAuthorities(_NO_NUMBER, 0, authorities, names)))
     except (DocumentError, LocalProtocolError, ValueError) as error:
         raise InvalidError(f"no list of authorities: {error}", "look at the scheme's bulletin again") from None
-    counts = {"keys": len(authorities), "revoked": len(revoked)}
-    record_audit(session, caller.principal_id, now_ms, "authority.write", city, counts)
-    return _issue(session, keys, city, authorities, names, now_ms)
 
 
 def renew_card_authorities(session: Session, keys: KeyStore, city: str, now_ms: int) -> None:
     """Sign the list of a city as it is when half of its life has passed, or by the newest key; nothing where there is none."""
-    newest = newest_document(session, CARD_AUTHORITIES, city, now_ms // 1000)
-    if newest is not None:
-        held = decode_card_authorities(parse(newest.body).payload)
+    held = newest_card_authorities(session, city, now_ms)
+    if held is not None:
         _issue(session, keys, city, held.keys, held.revoked, now_ms)
+
+
+def newest_card_authorities(session: Session, city: str, now_ms: int) -> CardAuthorities | None:
+    """Return the list that the validators of a city shall have, or None where there is none."""
+    newest = newest_document(session, CARD_AUTHORITIES, city, now_ms // 1000)
+    return None if newest is None else decode_card_authorities(parse(newest.body).payload)
 
 
 def _issue(

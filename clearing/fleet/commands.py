@@ -22,6 +22,7 @@ from clearing.cli import (
     print_rows,
 )
 from clearing.fleet.api import validator_view
+from clearing.fleet.authority_commands import authorities
 from clearing.fleet.enrolment import invite
 from clearing.fleet.key_commands import fail_waiting, keys_or_fail
 from clearing.fleet.key_commands import keys as key_commands
@@ -141,3 +142,4 @@ def add_to(app: typer.Typer) -> None:
     """Hang the commands into the tree."""
     app.add_typer(validators, name="validator")
     app.add_typer(key_commands, name="keys")
+    app.add_typer(authorities, name="authorities")

@@ -164,6 +164,8 @@ class KeyStore:
         transit_earlier: (generation, masters by name) of the one before, while cards with it are about.
         token_key, phone_token_key, qr_master: HMAC keys.
         sealing_key: AES-256; what is secret in the database is encrypted under it.
+        close_key: HMAC key; the salts of what a close stands on follow from it, so that nobody finds a tap by trying.
+        channel_master: HMAC key from which the secrets that senders of channels share with us follow.
     """
 
     def __init__(
@@ -187,6 +189,8 @@ class KeyStore:
         self.phone_token_key = secret["phone_token_key"]
         self.qr_master = secret["qr_master"]
         self.sealing_key = hmac_sha256(self.transit_mac_master, b"JOLAQY sealing key")
+        self.close_key = hmac_sha256(self.transit_mac_master, b"JOLAQY close key")
+        self.channel_master = hmac_sha256(self.transit_mac_master, b"JOLAQY channel master")
 
     def _follows(self, name: str) -> bytes:
         """A key that an older file lacks; every process that opens the file finds the same."""

@@ -15,7 +15,7 @@ from protocol.fields import U32_MAX
 
 MAINTENANCE = "maintenance"
 FIRMWARE_MIN = "firmware_min"
-_SWITCHES = select(ServiceSwitch)
+_SWITCHES = select(ServiceSwitch.name, ServiceSwitch.value)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Switches:
 
 
 def read_switches(session: Session) -> Switches:
-    rows = {row.name: row.value for row in session.scalars(_SWITCHES)}
+    rows = {row.name: row.value for row in session.execute(_SWITCHES)}
     return Switches(bool(rows.get(MAINTENANCE, 0)), rows.get(FIRMWARE_MIN, 0))
 
 

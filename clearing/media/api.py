@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from clearing.access.permission import must_reach, require
 from clearing.access.roles import Caller
 from clearing.endpoint import ClockOf, DatabaseOf
 from clearing.fleet.documents import ALLOW_LIST, DENY_LIST
+from clearing.fleet.lists import sign_whole
 from clearing.media import code_api
 from clearing.media.service import add_to_list, take_off_list
 from clearing.media.tokens import parse_token
@@ -43,52 +44,60 @@ DenyWriter = Annotated[Caller, Depends(require("deny.write"))]
 AllowWriter = Annotated[Caller, Depends(require("allow.write"))]
 
 
+class Office:
+    """What a change of a list needs of the service."""
+
+    def __init__(self, request: Request, database: DatabaseOf, clock: ClockOf, afterwards: BackgroundTasks) -> None:
+        self._keys = request.app.state.keys
+        self._database = database
+        self._clock = clock
+        self._afterwards = afterwards
+
+    def add(self, caller: Caller, kind: str, asked: Added) -> dict[str, Any]:
+        tokens = [parse_token(token) for token in asked.tokens]
+        with self._database.writing() as session:
+            now_ms = self._clock.now_ms()
+            number = add_to_list(session, self._keys, caller, now_ms, kind, asked.city, tokens, asked.reason)
+        self._make_whole_afterwards(kind, asked.city)
+        return {"city": asked.city, "number": number, "added": len(tokens)}
+
+    def remove(self, caller: Caller, kind: str, asked: Removed) -> dict[str, Any]:
+        tokens = [parse_token(token) for token in asked.tokens]
+        with self._database.writing() as session:
+            number = take_off_list(session, self._keys, caller, self._clock.now_ms(), kind, asked.city, tokens)
+        self._make_whole_afterwards(kind, asked.city)
+        return {"city": asked.city, "number": number}
+
+    def _make_whole_afterwards(self, kind: str, city: str) -> None:
+        """Once the answer is sent: nobody waits for it."""
+        self._afterwards.add_task(sign_whole, self._database, self._keys, kind, city)
+
+
+OfficeOf = Annotated[Office, Depends(Office)]
+
+
 @_lists.post("/lists/deny")
-def deny(asked: Added, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
+def deny(asked: Added, caller: DenyWriter, office: OfficeOf) -> dict[str, Any]:
     must_reach(caller, "deny.write", asked.city)
-    return _add(asked, request, caller, database, clock, DENY_LIST)
+    return office.add(caller, DENY_LIST, asked)
 
 
 @_lists.post("/lists/deny/removals")
-def remove_denied(
-    asked: Removed, request: Request, caller: DenyWriter, database: DatabaseOf, clock: ClockOf
-) -> dict[str, Any]:
+def remove_denied(asked: Removed, caller: DenyWriter, office: OfficeOf) -> dict[str, Any]:
     must_reach(caller, "deny.write", asked.city)
-    return _remove(asked, request, caller, database, clock, DENY_LIST)
+    return office.remove(caller, DENY_LIST, asked)
 
 
 @_lists.post("/lists/allow")
-def allow(asked: Added, request: Request, caller: AllowWriter, database: DatabaseOf, clock: ClockOf) -> dict[str, Any]:
+def allow(asked: Added, caller: AllowWriter, office: OfficeOf) -> dict[str, Any]:
     must_reach(caller, "allow.write", asked.city)
-    return _add(asked, request, caller, database, clock, ALLOW_LIST)
+    return office.add(caller, ALLOW_LIST, asked)
 
 
 @_lists.post("/lists/allow/removals")
-def remove_allowed(
-    asked: Removed, request: Request, caller: AllowWriter, database: DatabaseOf, clock: ClockOf
-) -> dict[str, Any]:
+def remove_allowed(asked: Removed, caller: AllowWriter, office: OfficeOf) -> dict[str, Any]:
     must_reach(caller, "allow.write", asked.city)
-    return _remove(asked, request, caller, database, clock, ALLOW_LIST)
-
-
-def _add(
-    asked: Added, request: Request, caller: Caller, database: DatabaseOf, clock: ClockOf, kind: str
-) -> dict[str, Any]:
-    tokens = [parse_token(token) for token in asked.tokens]
-    keys = request.app.state.keys
-    with database.writing() as session:
-        number = add_to_list(session, keys, caller, clock.now_ms(), kind, asked.city, tokens, asked.reason)
-    return {"city": asked.city, "number": number, "added": len(tokens)}
-
-
-def _remove(
-    asked: Removed, request: Request, caller: Caller, database: DatabaseOf, clock: ClockOf, kind: str
-) -> dict[str, Any]:
-    tokens = [parse_token(token) for token in asked.tokens]
-    keys = request.app.state.keys
-    with database.writing() as session:
-        number = take_off_list(session, keys, caller, clock.now_ms(), kind, asked.city, tokens)
-    return {"city": asked.city, "number": number}
+    return office.remove(caller, ALLOW_LIST, asked)
 
 
 router = APIRouter()

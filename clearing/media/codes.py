@@ -119,7 +119,7 @@ def give_receipt(
     repeated = _repeated(session, ScreenReceipt, caller, payment.reference, body)
     if repeated is not None:
         return repeated
-    code, validator = _genuine_code(session, keys, city, payment.code, now_ms)
+    code, validator = genuine_code(session, keys, city, payment.code, now_ms // 1000)
     fare_minor = fares_on(session, city.code, service_day(city.zone, now_ms // 1000)).get((SCREEN, ADULT))
     if fare_minor is None:
         raise InvalidError("codes on screens are not sold here today", "pay in another way")
@@ -144,9 +144,14 @@ def give_receipt(
     return row
 
 
-def _genuine_code(
-    session: Session, keys: KeyStore, city: City, text: str, now_ms: int
+def genuine_code(
+    session: Session, keys: KeyStore, city: City, text: str, at_s: int, minutes_max: int = _MINUTES_TO_PAY
 ) -> tuple[nonce.ScreenCode, Validator]:
+    """A screen code that a validator of the city showed at a moment, or so many minutes before; and that validator.
+
+    Raises:
+        InvalidError: it is none.
+    """
     try:
         code = nonce.read_screen(text)
     except QrError:
@@ -158,7 +163,7 @@ def _genuine_code(
         raise InvalidError("the code is of no validator in service", "pay in another way")
     if not nonce.is_genuine(code, _screen_key(keys, validator, code.minute)):
         raise InvalidError("the code was not made by the validator that it names", "pay in another way")
-    if not -1 <= now_ms // 1000 // nonce.MINUTE_S - code.minute <= _MINUTES_TO_PAY:
+    if not -1 <= at_s // nonce.MINUTE_S - code.minute <= minutes_max:
         raise InvalidError("the code is of another moment", "scan the screen again")
     return code, validator
 

@@ -89,13 +89,15 @@ class PendingTopUp(Base):
 
     Attributes:
         top_up_id: of the row of `top_up` that says who has paid.
-        status: `waiting`, or `applied`: the card has signed that it has it.
+        status: `waiting`; `applied`: the card has signed that it has it; `expired`: it has waited too long and is owed back;
+            `refunded`: whoever took it has given it back.
+        ended_at_ms: when it expired or was refunded.
     """
 
     __tablename__ = "pending_top_up"
     __table_args__ = (
         UniqueConstraint("top_up_id"),
-        CheckConstraint("status IN ('waiting', 'applied')", name="status"),
+        CheckConstraint("status IN ('waiting', 'applied', 'expired', 'refunded')", name="status"),
         Index(None, "city", "status", "token"),
     )
 
@@ -107,6 +109,7 @@ class PendingTopUp(Base):
     status: Mapped[str]
     added_at_ms: Mapped[int]
     applied_at_ms: Mapped[int | None]
+    ended_at_ms: Mapped[int | None]
 
 
 class GivenCommand(Base):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from clearing.access.roles import Caller
 from clearing.access.service import record_audit
 from clearing.fleet.documents import ALLOW_LIST, DENY_LIST
 from clearing.fleet.keys import KeyStore
-from clearing.fleet.lists import issue_list
+from clearing.fleet.lists import ListChange, change_list, issue_list
 from clearing.media.models import AllowEntry, DenyEntry
 from clearing.network.service import lock_city
 
@@ -33,11 +33,22 @@ def add_to_list(
 ) -> int:
     """Put media on a city's list and return the number of the list that holds them."""
     lock_city(session, city)
-    for token in tokens:
-        session.merge(_TABLES[kind](city=city, token=token, reason=reason, added_at_ms=now_ms, removed_at_ms=None))
-    session.flush()
+    _put(session, _TABLES[kind], city, sorted(set(tokens)), {"reason": reason, "added_at_ms": now_ms})
     record_audit(session, caller.principal_id, now_ms, _ACTIONS[kind], city, {"added": len(tokens), "reason": reason})
-    return issue_list(session, keys, kind, city, listed_tokens(session, kind, city), now_ms)
+    return _change(session, keys, kind, city, tokens, (), now_ms)
+
+
+def _put(
+    session: Session, table: type[DenyEntry | AllowEntry], city: str, tokens: Sequence[bytes], said: dict[str, object]
+) -> None:
+    values = said | {"removed_at_ms": None}
+    for start in range(0, len(tokens), _TOKENS_AT_ONCE):
+        some = tokens[start : start + _TOKENS_AT_ONCE]
+        known = update(table).where(table.city == city, table.token.in_(some)).values(values).returning(table.token)
+        there = set(session.scalars(known))
+        new = [{"city": city, "token": token} | values for token in some if token not in there]
+        if new:
+            session.execute(insert(table), new)
 
 
 def take_off_list(
@@ -51,7 +62,20 @@ def take_off_list(
         change = update(table).where(table.city == city, some, table.removed_at_ms.is_(None))
         removed += len(session.scalars(change.values(removed_at_ms=now_ms).returning(table.token)).all())
     record_audit(session, caller.principal_id, now_ms, _ACTIONS[kind], city, {"removed": removed})
-    return issue_list(session, keys, kind, city, listed_tokens(session, kind, city), now_ms)
+    return _change(session, keys, kind, city, (), tokens, now_ms)
+
+
+def _change(
+    session: Session,
+    keys: KeyStore,
+    kind: str,
+    city: str,
+    added: Sequence[bytes],
+    removed: Sequence[bytes],
+    now_ms: int,
+) -> int:
+    change = ListChange(added, removed, lambda: listed_tokens(session, kind, city))
+    return change_list(session, keys, kind, city, change, now_ms)
 
 
 def listed_tokens(session: Session, kind: str, city: str) -> Iterator[bytes]:

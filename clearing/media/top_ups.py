@@ -13,6 +13,8 @@ from clearing.network.service import lock_city
 
 WAITING = "waiting"
 APPLIED = "applied"
+EXPIRED = "expired"
+REFUNDED = "refunded"
 
 
 def hold_for_card(

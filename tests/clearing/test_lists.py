@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import insert
 
+from clearing.access.roles import Caller
 from clearing.endpoint import InvalidError
 from clearing.fleet.documents import DENY_LIST
-from clearing.fleet.lists import NUMBERS_KEPT, issue_list
+from clearing.fleet.kept_lists import NUMBERS_KEPT
+from clearing.fleet.lists import ListChange, change_list, issue_list, sign_whole, whole_is_due
 from clearing.fleet.models import DocumentDelta, DocumentPart, SignedDocument
 from clearing.media.models import DenyEntry
-from clearing.media.service import issue_lists
+from clearing.media.service import add_to_list, issue_lists
 from protocol.ack import WANTED_ALLOW_LIST, WANTED_DENY_LIST
 from protocol.cose import TYP_LIST, TYP_LIST_DELTA, verify1
 from protocol.keyset import ROLE_LIST
@@ -30,7 +32,7 @@ from protocol.medium_list import (
 from tests.builders import CITY, Device, Office, make_token, make_verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy.orm import Session
 
@@ -104,6 +106,158 @@ def test_a_change_may_be_as_long_as_a_message_and_no_longer(office: Office, devi
     assert len(_change(office, device, held, number)) == LIST_DELTA_ENTRIES_MAX + 1
     number = _deny(office, [LIST_DELTA_ENTRIES_MAX + 1])
     assert office.client.get(f"/v1/lists/deny/{number}/from/{held.number}").status_code == 404
+
+
+def _long_list(office: Office, device: Device) -> MediumList:
+    """Put more onto the list than a message holds, and return it."""
+    with office.database.writing() as session:
+        _fill(session, 2 * LIST_PART_ENTRIES_MAX)
+        issue_lists(session, office.keys, CITY, office.clock.now_ms())
+    return _fetch(office, device, (office.send(device, device.message([])).wanted or {})[WANTED_DENY_LIST])
+
+
+def test_on_a_long_list_a_denial_signs_its_change_alone_and_reaches_every_bus_at_once(
+    office: Office, device: Device
+) -> None:
+    before = _fetch(office, device, _deny(office, [0]))
+    whole = _long_list(office, device)
+    parts = office.count(DocumentPart)
+    numbers = [_deny(office, [number]) for number in (1, 2, 3)]
+    assert numbers == [whole.number + 1, whole.number + 2, whole.number + 3]
+    assert office.count(DocumentPart) == parts, "nothing was signed whole"
+    assert (office.send(device, device.message([])).wanted or {})[WANTED_DENY_LIST] == numbers[-1]
+    listed = _change(office, device, whole, numbers[0])
+    assert listed.holds(make_token(1))
+    assert not listed.holds(make_token(2))
+    for held in (whole, listed):
+        newest = _change(office, device, held, numbers[-1])
+        assert len(newest) == len(whole) + 3
+        assert newest.holds(make_token(3))
+    assert office.client.get(f"/v1/lists/deny/{numbers[-1]}/from/{before.number}").status_code == 404
+
+
+def test_who_needs_a_changed_list_whole_is_given_one_from_which_the_change_leads_on(
+    office: Office, device: Device
+) -> None:
+    whole = _long_list(office, device)
+    number = _deny(office, [1])
+    given = _fetch(office, device, number)
+    assert (given.number, bytes(given.entries)) == (whole.number, bytes(whole.entries))
+    assert _change(office, device, given, number).holds(make_token(1))
+
+
+def test_on_a_long_list_who_is_taken_off_rides_again_and_what_is_no_change_has_no_number(
+    office: Office, device: Device
+) -> None:
+    whole = _long_list(office, device)
+    number = _deny(office, [1])
+    assert _deny(office, [1]) == number
+    tokens = [make_token(1).hex(), (7).to_bytes(8, "big").hex() * 2]
+    removed = office.client.post("/v1/lists/deny/removals", json={"city": CITY, "tokens": tokens}).json()["number"]
+    listed = _change(office, device, whole, removed)
+    assert len(listed) == len(whole) - 1
+    assert not listed.holds(make_token(1))
+    assert not listed.holds((7).to_bytes(8, "big") * 2)
+
+
+def test_after_some_changes_a_long_list_is_signed_whole_again_under_the_number_that_it_has(
+    office: Office, device: Device
+) -> None:
+    whole = _long_list(office, device)
+    given, number = whole, whole.number
+    while given.number == whole.number:
+        assert number < whole.number + NUMBERS_KEPT
+        number = _deny(office, [number])
+        given = _fetch(office, device, number)
+    assert given.number == number
+    assert bytes(given.entries) == bytes(_change(office, device, whole, number).entries)
+    with office.database.reading() as session:
+        assert whole_is_due(session, DENY_LIST, CITY) is None
+    for more in range(NUMBERS_KEPT):
+        number = _deny(office, [1000 + more])
+    assert office.client.get(f"/v1/lists/deny/{whole.number}").status_code == 404, "what nobody needs is forgotten"
+    newest = _fetch(office, device, number)
+    assert number == newest.number or len(_change(office, device, newest, number)) == len(given) + NUMBERS_KEPT
+
+
+def test_many_denials_at_once_are_signed_whole_afterwards_and_too_many_at_once(office: Office, device: Device) -> None:
+    whole = _long_list(office, device)
+    many = _deny(office, range(600))
+    assert _fetch(office, device, many).number == many
+    assert len(_change(office, device, whole, many)) == len(whole) + 600
+    with office.database.writing() as session:
+        tokens = [make_token(number) for number in range(1000, 1001 + LIST_DELTA_ENTRIES_MAX)]
+        caller = Caller("bench", "bench", ())
+        number = add_to_list(session, office.keys, caller, office.clock.now_ms(), DENY_LIST, CITY, tokens, "lost")
+    listed = _fetch(office, device, number)
+    assert (listed.number, len(listed)) == (number, len(whole) + 600 + len(tokens))
+
+
+def test_a_bus_that_could_not_be_led_on_finds_the_list_whole(office: Office, device: Device) -> None:
+    """Since the whole list little has changed, since the number after it more than a message can say."""
+    whole = _long_list(office, device)
+    fresh = [make_token(number) for number in range(600)]
+    listed = [number.to_bytes(8, "big") * 2 for number in range(500)]
+    given = []
+    for added, removed in ((fresh, []), ([], fresh), ([], listed)):
+        change = ListChange(added, removed, tuple)
+        with office.database.writing() as session:
+            number = change_list(session, office.keys, DENY_LIST, CITY, change, office.clock.now_ms())
+        given.append(_fetch(office, device, number).number)
+    assert given == [whole.number, whole.number, whole.number + 3]
+    assert len(_fetch(office, device, whole.number + 3)) == len(whole) - 500
+
+
+def test_a_long_list_that_is_half_a_year_old_is_signed_whole_with_the_next_denial(
+    office: Office, device: Device
+) -> None:
+    whole = _long_list(office, device)
+    office.clock.at_ms += _YEAR_MS // 2 + 1000
+    number = _deny(office, [1])
+    listed = _fetch(office, device, number)
+    assert (listed.number, len(listed)) == (number, len(whole) + 1)
+
+
+def test_who_denies_while_a_list_is_signed_whole_loses_nothing(office: Office, device: Device) -> None:
+    whole = _long_list(office, device)
+    with office.database.writing() as session:
+        caller = Caller("bench", "bench", ())
+        tokens = [make_token(number) for number in range(700)]
+        first = add_to_list(session, office.keys, caller, office.clock.now_ms(), DENY_LIST, CITY, tokens, "lost")
+    with office.database.reading() as session:
+        assert whole_is_due(session, DENY_LIST, CITY) is not None
+    keys = _KeysThatWait(office, lambda: _deny_quietly(office, 5000))
+    assert sign_whole(office.database, keys, DENY_LIST, CITY)  # type: ignore[arg-type]
+    assert _fetch(office, device, first).number == first
+    newest = (office.send(device, device.message([])).wanted or {})[WANTED_DENY_LIST]
+    assert newest == first + 1
+    assert len(_change(office, device, _fetch(office, device, first), newest)) == len(whole) + 701
+    assert sign_whole(office.database, office.keys, DENY_LIST, CITY)
+    assert not sign_whole(office.database, office.keys, DENY_LIST, CITY)
+
+
+class _KeysThatWait:
+    """The keys, which let something happen while they are asked for."""
+
+    def __init__(self, office: Office, happen: Callable[[], None]) -> None:
+        self._keys = office.keys
+        self._happen = happen
+
+    def reload(self) -> None:
+        self._happen()
+        self._keys.reload()
+
+    @property
+    def documents(self) -> object:
+        return self._keys.documents
+
+
+def _deny_quietly(office: Office, number: int) -> None:
+    """Deny without what comes afterwards."""
+    with office.database.writing() as session:
+        caller = Caller("bench", "bench", ())
+        now_ms = office.clock.now_ms()
+        add_to_list(session, office.keys, caller, now_ms, DENY_LIST, CITY, [make_token(number)], "lost")
 
 
 def test_old_numbers_are_forgotten(office: Office, device: Device) -> None:

@@ -13,7 +13,7 @@ from clearing.access.service import LOCAL
 from clearing.fleet.keys import Aes, open_keys
 from clearing.pricing.models import CardProof
 from clearing.pricing.proofs import MISSING, PROVEN, WRONG, verdict_on
-from clearing.settlement.service import run_close
+from clearing.settlement.closing import run_close
 from protocol.cards import card_layout as layout
 from protocol.cards.desfire_crypto import diversify
 from protocol.cards.ride_event import encode_evidence
