@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from firmware.farebox import FULL_REFUSE
 from firmware.feedback import Feedback
-from firmware.journal import Journal, JournalError
-from firmware.keys import load_identity, load_membership
+from firmware.journal import Journal
 from firmware.loop import Loop
-from firmware.readers.pn532 import Pn532
+from firmware.place import Place
 from firmware.recent_taps import RecentTaps
-from firmware.recorder import Place, Recorder
+from firmware.recorder import Recorder
 from firmware.rules import Rules
+from firmware.starting import card_reader, who_we_are
 from firmware.uploader import Uploader
 from firmware.validator import Validator
 
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from firmware.keys import Identity
 
 UPLOAD_INTERVAL_S = 180
-
-
-class NotEnrolled(Exception):  # noqa: N818 - a state, told to a technician
-    """The device has no place yet."""
 
 
 class Parts:
@@ -64,10 +59,7 @@ def start(
         NotEnrolled: `enrol` must come first.
         JournalError: the flash cannot be used.
     """
-    identity = None if board.store.read("retired") else load_identity(board)
-    membership = load_membership(board, identity) if identity else None
-    if identity is None or membership is None:
-        raise NotEnrolled("this validator is not enrolled: run `enrol` with an invitation first")
+    identity, membership = who_we_are(board)
     parts = parts or Parts()
     loop = parts.loop(board)
     journal = parts.journal(board.flash, identity.derived_key(b"journal"), identity.device, membership.enrolled.epoch)
@@ -100,15 +92,6 @@ def start(
     return loop
 
 
-def run_and_tell(board: Board, upload_interval_s: int, policy_when_full: str, task: str) -> None:
-    """Run the validator until the power fails; where that is not possible say why, and end the program with exit code 1."""
-    try:
-        start(board, upload_interval_s, policy_when_full, task=task).run()
-    except (NotEnrolled, JournalError) as error:
-        sys.stderr.write("firmware: " + str(error) + "\n")
-        sys.exit(1)
-
-
 def _spawn(task: str, board: Board, loop: Loop, identity: Identity, uploader: Uploader) -> None:
     """Start what a technician wants instead of serving riders."""
     from firmware.leaving import LeavingUploader, rotate_and_tell  # noqa: PLC0415
@@ -121,18 +104,9 @@ def _spawn(task: str, board: Board, loop: Loop, identity: Identity, uploader: Up
         loop.spawn(uploader.run())
 
 
-def _reader(board: Board, loop: Loop) -> Pn532:
-    """Return the driver of the reader that this validator has."""
-    if board.store.size("certified-reader") is None:
-        return Pn532(board.nfc, loop)
-    from firmware.readers.certified import CertifiedReader  # noqa: PLC0415
-
-    return CertifiedReader(board.nfc, loop)
-
-
 async def _serve(rules: Rules, loop: Loop, validator: Validator, uploader: Uploader, board: Board) -> None:
     await rules.load()
-    loop.spawn(validator.serve_cards(_reader(board, loop)))
+    loop.spawn(validator.serve_cards(card_reader(board, loop)))
     loop.spawn(validator.serve_codes())
     loop.spawn(validator.serve_driver())
     loop.spawn(uploader.run())

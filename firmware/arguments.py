@@ -9,6 +9,7 @@ _OPTIONS = {
     "run": _COMMON
     | {"nfc", "qr", "driver", "upload-interval", "when-full", "cut-after-bytes"}
     | {"neighbours", "listen", "code-screen", "languages"},
+    "inspect": _COMMON | {"nfc", "qr", "driver", "upload-interval", "neighbours", "listen", "languages"},
     "enrol": _COMMON | {"code"},
     "rotate": _COMMON,
     "retire": _COMMON,
@@ -16,6 +17,7 @@ _OPTIONS = {
 }
 _REQUIRED = {
     "run": {"state", "server", "nfc", "qr", "driver"},
+    "inspect": {"state", "server", "nfc", "qr", "driver"},
     "enrol": {"state", "server", "code"},
     "rotate": {"state", "server"},
     "retire": {"state", "server"},
@@ -40,7 +42,7 @@ def read_arguments(words: list[str]) -> tuple[str, dict[str, str]]:
         sys.exit(0)
     command = words[0]
     if command not in _OPTIONS:
-        fail("no command " + repr(command) + ": run, enrol, rotate, retire or journal")
+        fail("no command " + repr(command) + ": run, inspect, enrol, rotate, retire or journal")
     options: dict[str, str] = {}
     if command == "journal" and _WITHOUT_VALUE in words:
         words = [word for word in words if word != _WITHOUT_VALUE]

@@ -15,7 +15,8 @@ from firmware.decision import ADULT, MediumFacts
 from firmware.journal import JournalFull
 from firmware.readers.reader import converse
 from protocol.cards.emv import NoPaymentApplication, read_bank_card, select_application
-from protocol.cards.emv_oda import NotGenuine, OfflineAuthentication, is_past
+from protocol.cards.emv_keys import NotGenuine, is_past
+from protocol.cards.emv_oda import OfflineAuthentication
 from protocol.cards.emv_terminal import Terminal
 from protocol.compat import const, wipe_free_memory
 from protocol.decisions import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _PROFILE_SECURE_ELEMENT = const(1)
 _TEST_MODE = "test-mode"
-# The fare is known only when the day is over, so that is what the card signs; what was sent is in the blob.
+# The fare is known only when the day is over, so this is what the card signs (protocol/SPEC.md, "Acquirer's blob").
 _AMOUNT_MINOR = const(0)
 
 
@@ -51,15 +52,25 @@ class BankCards:
         self._farebox = farebox
         self._acquirer_keys = AcquirerKeys(farebox.board)
         self._authentication: OfflineAuthentication | None = None
+        self._terminal: Terminal | None = None
+        self._reason = 0
         self.has_served = False
 
-    async def serve(self, reader: CardReader) -> None:
-        self.has_served = True
-        unix_s, quality = read_clock(self._farebox.board)
+    def prepare(self) -> None:
+        """Do what needs no card, while the one in the field says whether it is a bank card at all."""
         board = self._farebox.board
+        unix_s, quality = read_clock(board)
         terminal = Terminal(_AMOUNT_MINOR, packed_date(unix_s), board.random_bytes(4), quality != CLOCK_UNKNOWN)
+        self._terminal, self._reason = terminal, self._reason_against(terminal, unix_s)
+
+    async def serve(self, reader: CardReader) -> None:
+        """Serve the card for which all is prepared."""
+        self.has_served = True
+        board, terminal = self._farebox.board, self._terminal
+        assert terminal is not None
+        self._terminal = None  # its random number is for one card
         try:
-            read = await self._read(reader, terminal, unix_s)
+            read = await self._read(reader, terminal)
         except NoPaymentApplication:
             self._farebox.refuse(DECISION_UNKNOWN_MEDIUM, None)
         except NotGenuine as finding:
@@ -78,20 +89,20 @@ class BankCards:
             self.has_served = False
             wipe_free_memory()
 
-    async def _read(self, reader: CardReader, terminal: Terminal, unix_s: int) -> BankCardRead:
-        if reader.is_certified:
-            return await reader.read_bank_card(terminal)
-        reason = self._reason_against(terminal, unix_s)
-        if reason:
+    async def _read(self, reader: CardReader, terminal: Terminal) -> BankCardRead:
+        if reader.certified is not None:
+            return await reader.certified.read_bank_card(terminal)
+        if self._reason:
             await converse(reader, select_application())
-            raise NotGenuine(reason, "no bank cards are taken here")
+            raise NotGenuine(self._reason, "no bank cards are taken here")
         authorities = self._farebox.card_authorities
         assert authorities is not None
         if self._authentication is None:
             self._authentication = OfflineAuthentication(authorities)
         elif self._authentication.authorities is not authorities:
             self._authentication.use(authorities)
-        return await converse(reader, read_bank_card(self, terminal, self._authentication))  # type: ignore[no-any-return]
+        conversation = read_bank_card(self, terminal, self._authentication)
+        return await converse(reader, conversation, self._authentication.look_ahead)  # type: ignore[no-any-return]
 
     def _reason_against(self, terminal: Terminal, unix_s: int) -> int:
         """Return the decision why no bank card is taken now, or 0."""
@@ -117,14 +128,17 @@ class BankCards:
             farebox.refuse(DECISION_EXPIRED, facts)
             return
         paid = farebox.paid_before(read.token)
-        if paid is not None and not paid.seen:
+        if paid is None:
+            farebox.charge_account(facts, read.counter, None, read.blob, True if self._is_test else None)
+            return
+        if not paid.seen:
             # The power failed before the light, and perhaps before the blob: this one does as well.
             try:
                 farebox.recorder.blob(paid.sequence, read.blob)
             except JournalFull:
                 farebox.journal_is_full()
                 return
-        farebox.serve_account(facts, read.counter, None, read.blob, True if self._is_test else None)
+        farebox.has_paid(facts)
 
     # The vault.
 

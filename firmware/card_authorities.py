@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from protocol.cards.emv_oda import PublicKey
+from protocol.cards.emv_keys import PublicKey
 from protocol.compat import const, constant_time_equal, hmac_sha256
 
 if TYPE_CHECKING:

@@ -131,8 +131,9 @@ def decide(
     clock_quality: int,
     line: int | None = None,
     allow_list: MediumList | None = None,
+    stop: int | None = None,
 ) -> Decision:
-    """Return the decision on a medium at a moment, on a line."""
+    """Return the decision on a medium at a moment, on a line, at a stop."""
     known_s = None if clock_quality == CLOCK_UNKNOWN else now_s
     if deny_list is not None and facts.token is not None and deny_list.holds(facts.token):
         return Decision(DECISION_DENIED)
@@ -151,7 +152,8 @@ def decide(
     fare_minor = fare_table.fare_minor(facts.medium, category)
     if fare_minor is None:
         return Decision(DECISION_NOT_IN_FARE_TABLE)
-    return _paid_by(facts, rules, Decision(DECISION_ACCEPTED, fare_minor, PRODUCT_SINGLE, category), known_s, line)
+    single = Decision(DECISION_ACCEPTED, fare_minor, PRODUCT_SINGLE, category)
+    return _paid_by(facts, rules, single, known_s, (line, rules.zone_of(stop)))
 
 
 def _is_on(allow_list: MediumList | None, token: bytes | None) -> bool:
@@ -164,11 +166,16 @@ def _category(facts: MediumFacts, known_s: int | None) -> int:
     return ADULT if known_s is not None and until_s is not None and known_s >= until_s else facts.category
 
 
-def _paid_by(facts: MediumFacts, rules: FareRules, single: Decision, known_s: int | None, line: int | None) -> Decision:
-    """Return what the rider rides on: the least of what the rules allow, and of that what the city lets pay first."""
+def _paid_by(
+    facts: MediumFacts, rules: FareRules, single: Decision, known_s: int | None, place: tuple[int | None, int | None]
+) -> Decision:
+    """Return what the rider rides on: the least of what the rules allow, and of that what the city lets pay first.
+
+    `place` is line and zone.
+    """
     cheaper = None if known_s is None else _cheaper(facts, rules, single, known_s)
     decision = cheaper or single
-    by_pass = None if known_s is None or not decision.fare_minor else _pass(facts, single.category, known_s, line)
+    by_pass = None if known_s is None or not decision.fare_minor else _pass(facts, single.category, known_s, place)
     if by_pass is not None and rules.use == USE_PASS_FIRST:
         return by_pass
     if rules.use == USE_ACCOUNT_ONLY or facts.balance_minor is None or not decision.fare_minor:
@@ -205,11 +212,13 @@ def _may_transfer(facts: MediumFacts, rules: FareRules, now_s: int) -> bool:
     return False
 
 
-def _pass(facts: MediumFacts, category: int, now_s: int, line: int | None) -> Decision | None:
+def _pass(facts: MediumFacts, category: int, now_s: int, place: tuple[int | None, int | None]) -> Decision | None:
     """Return the ride on the pass that ends first."""
     found = None
     for index, each in enumerate(facts.passes):
-        if each.is_good(now_s, line) and (found is None or each.valid_until_s < facts.passes[found].valid_until_s):
+        if each.is_good(now_s, place[0], place[1]) and (
+            found is None or each.valid_until_s < facts.passes[found].valid_until_s
+        ):
             found = index
     if found is None:
         return None

@@ -95,8 +95,18 @@ class Farebox:
         reference: bool | None = None,
     ) -> None:
         """Serve a medium that carries no purse; a `blob` goes to its acquirer, and a test tap has a `reference` of True."""
-        if self.has_paid(facts):
-            return
+        if not self.has_paid(facts):
+            self.charge_account(facts, counter, evidence, blob, reference)
+
+    def charge_account(
+        self,
+        facts: MediumFacts,
+        counter: int | None = None,
+        evidence: bytes | None = None,
+        blob: bytes | None = None,
+        reference: bool | None = None,
+    ) -> None:
+        """Serve a medium that has not paid before, as `serve_account`."""
         decision = self.decide(facts)
         if decision.code == DECISION_ACCEPTED:
             self.accept(facts, decision, counter=counter, evidence=evidence, blob=blob, reference=reference)
@@ -106,8 +116,10 @@ class Farebox:
     def decide(self, facts: MediumFacts) -> Decision:
         unix_s, quality = read_clock(self.board)
         rules = self._rules
-        line = self.recorder.place.line
-        return decide(facts, rules.fare_table, rules.deny_list, unix_s, quality, line, rules.allow_list)
+        place = self.recorder.place
+        return decide(
+            facts, rules.fare_table, rules.deny_list, unix_s, quality, place.line, rules.allow_list, place.stop
+        )
 
     def has_paid(self, facts: MediumFacts) -> bool:
         """Tell a rider who has just paid so, and return whether it was one: nobody is charged twice for holding a card longer."""

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from protocol.decisions import (
     DECISION_ACCEPTED,
     DECISION_ALREADY_TAPPED,
+    DECISION_ASK_SERVICE,
     DECISION_FREE_RIDE_JOURNAL_FULL,
     DECISION_OUTCOME_UNKNOWN,
+    DECISION_PAID_ELSEWHERE,
+    DECISION_PAID_HERE,
     DECISION_TOP_UP_COMING,
     DECISION_TOP_UP_LATER,
     DECISION_TOPPED_UP,
@@ -33,6 +36,7 @@ SOUNDS = {
     "refused": ((600,), 400),
 }
 _HOLD_AGAIN = (DECISION_TORN, DECISION_TWO_MEDIA, DECISION_OUTCOME_UNKNOWN)
+_CANNOT_TELL = (DECISION_PAID_ELSEWHERE, DECISION_ASK_SERVICE)
 
 
 class Feedback:
@@ -88,6 +92,26 @@ class Feedback:
         self._board.show("refused " + str(decision))
         self._board.light("red")
         self._board.beep("hold again" if decision in _HOLD_AGAIN else "refused")
+        self._say(decision)
+
+    def inspected(
+        self,
+        decision: int,
+        minutes_ago: int | None = None,
+        category: int | None = None,
+        product: int | None = None,
+        *,
+        is_concession: bool = False,
+    ) -> None:
+        """An inspector's look at a medium: whether it has paid here, how long ago, for whom, by what."""
+        said = [decision, minutes_ago, category, product]
+        self._board.show("inspected " + " ".join(["-" if each is None else str(each) for each in said]))
+        if decision == DECISION_PAID_HERE:
+            self._board.light("green")
+            self._board.beep("concession" if is_concession else "ok")
+        else:
+            self._board.light("amber" if decision in _CANNOT_TELL else "red")
+            self._board.beep("hold again" if decision in _HOLD_AGAIN or decision in _CANNOT_TELL else "refused")
         self._say(decision)
 
     def _tell(self, word: str, sequence: int, fare_minor: int, balance_minor: int | None) -> None:

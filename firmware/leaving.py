@@ -75,6 +75,11 @@ class LeavingUploader(Uploader):
         self.has_new_key = False
         await self.back_off()
 
+    async def call_for_help(self) -> None:
+        if rotating.is_said_again(self._board):
+            self.has_new_key = False  # that did not help: whatever does will know the key in use
+        await super().call_for_help()
+
     async def say_last_word(self) -> int:
         retirement, payload = retiring.last_word(self._board, self._identity, self._membership, self._journal)
         event = await self._tried(self._send_last_word(payload, retirement.nonce))

@@ -4,8 +4,8 @@ MicroPython's asyncio keeps its clock in C, so neither lock-step with a simulati
 all readiness come from the board: `board.ticks_ms()` and `board.wait(until_ms)`. Tasks run in the order in which they became
 ready, one at a time, and never at the same time as anything else: between two `await`s a task has the validator to itself.
 
-A coroutine awaits one of: `sleep_ms`, `pause`, `port_ready`. A task that ends with an exception ends the program: a validator
-that goes on half-alive is worse than one that starts again.
+A coroutine awaits one of: `sleep_ms`, `pause`, `port_ready`, or a `Wait` as it is. A task that ends with an exception ends the
+program: a validator that goes on half-alive is worse than one that starts again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from firmware.boards.board import Board, Datagrams, Port
 
 
-class _Wait:
-    """What a suspended task waits for: a moment, or bytes on a port, whatever comes first."""
+class Wait:
+    """What a suspended task waits for: a moment, or bytes on a port, whatever comes first. It may be awaited as it is."""
 
     __slots__ = ("port", "until_ms")
 
@@ -30,7 +30,7 @@ class _Wait:
         self.port = port
         self.until_ms = until_ms
 
-    def __iter__(self) -> Generator[_Wait, None, None]:  # noqa: PYI058 - awaited, too
+    def __iter__(self) -> Generator[Wait, None, None]:  # noqa: PYI058 - awaited, too
         yield self
 
     # CPython awaits through `__await__`, MicroPython iterates.
@@ -59,27 +59,27 @@ class Loop:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._tasks: list[tuple[Coroutine[Any, Any, Any], _Wait]] = []
+        self._tasks: list[tuple[Coroutine[Any, Any, Any], Wait]] = []
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Start a task; it runs up to its first wait at the loop's next turn."""
-        self._tasks.append((coroutine, _Wait(None, self._board.ticks_ms())))
+        self._tasks.append((coroutine, Wait(None, self._board.ticks_ms())))
 
     def now_ms(self) -> int:
         """Return milliseconds since boot."""
         return self._board.ticks_ms()
 
     async def sleep_ms(self, duration_ms: int) -> None:
-        await _Wait(None, self._board.ticks_ms() + duration_ms)
+        await Wait(None, self._board.ticks_ms() + duration_ms)
 
     async def pause(self) -> None:
         """Let other tasks run."""
-        await _Wait(None, self._board.ticks_ms())
+        await Wait(None, self._board.ticks_ms())
 
     async def port_ready(self, port: Port | Datagrams | Flag, until_ms: int | None = None) -> bool:
         """Wait until the port has bytes or was closed (a flag: is raised), or until that moment; return whether it is so."""
         if not port.has_data():
-            await _Wait(port, until_ms)
+            await Wait(port, until_ms)
         return port.has_data()
 
     def run(self) -> None:
@@ -91,25 +91,34 @@ class Loop:
 
     def next_deadline_ms(self) -> int | None:
         """Return the earliest moment that a task waits for, or None."""
-        deadlines = [wait.until_ms for _, wait in self._tasks if wait.until_ms is not None]
-        return min(deadlines) if deadlines else None
+        earliest_ms = None
+        for _, wait in self._tasks:
+            if wait.until_ms is not None and (earliest_ms is None or wait.until_ms < earliest_ms):
+                earliest_ms = wait.until_ms
+        return earliest_ms
 
     def run_ready(self) -> int:
-        """Run each task that is ready now once, and return how many there were."""
+        """Run each task that is ready now once, and return how many there were.
+
+        No list is made of them: the garbage of each turn would be collected in the middle of a tap.
+        """
         now_ms = self._board.ticks_ms()
-        ready = [task for task in self._tasks if _is_ready(task[1], now_ms)]
-        if ready:
-            self._tasks = [task for task in self._tasks if task not in ready]
-        for coroutine, _ in ready:
+        place = count = 0
+        for _ in range(len(self._tasks)):
+            coroutine, wait = self._tasks[place]
+            if not _is_ready(wait, now_ms):
+                place += 1
+                continue
+            del self._tasks[place]
+            count += 1
             try:
-                wait = coroutine.send(None)
+                self._tasks.append((coroutine, coroutine.send(None)))
             except StopIteration:
                 continue
-            self._tasks.append((coroutine, wait))
-        return len(ready)
+        return count
 
 
-def _is_ready(wait: _Wait, now_ms: int) -> bool:
+def _is_ready(wait: Wait, now_ms: int) -> bool:
     if wait.until_ms is not None and wait.until_ms <= now_ms:
         return True
     return wait.port is not None and wait.port.has_data()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from firmware.journal import Journal
     from firmware.keys import Identity, Membership
     from firmware.loop import Loop
-    from firmware.recorder import Recorder
+    from firmware.records import Records
     from protocol.ack import Ack
 
 FIRMWARE_BUNDLE = const(1)
@@ -64,7 +64,7 @@ class Outbox:
         identity: Identity,
         membership: Membership,
         journal: Journal,
-        recorder: Recorder,
+        recorder: Records,
     ) -> None:
         self._board = board
         self._loop = loop

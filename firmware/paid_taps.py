@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from protocol.tap import Tap
 
 _TOKEN_BYTES = const(8)
-# Token, trip, time, boot, uptime in seconds, sequence, fare, balance, whether the light was seen.
-_LAYOUT = ">8sIIIIQIqB"
-_ENTRY_BYTES = const(45)
+# Trip, time, boot, uptime in seconds, sequence, fare, balance, whether the light was seen.
+_LAYOUT = ">IIIIQIqB"
+_ENTRY_BYTES = const(37)
 # More than ride in an articulated bus at once.
 _ENTRIES = const(192)
 _NONE = const(0xFFFFFFFF)
@@ -58,20 +58,22 @@ class PaidTap:
 
 
 class PaidTaps:
-    """The last taps that were accepted, a ring."""
+    """The last taps that were accepted, a ring. Tokens lie apart: a look-up goes through them alone, in a fifth of the time."""
 
     def __init__(self) -> None:
+        self._tokens = bytearray(_ENTRIES * _TOKEN_BYTES)
         self._entries = bytearray(_ENTRIES * _ENTRY_BYTES)
         self._count = 0
 
     def add(self, tap: Tap, balance_minor: int | None, seen: bool, is_ours: bool) -> None:
         """Note a tap that has a token."""
         assert tap.token is not None
+        index = self._count % _ENTRIES
+        self._tokens[index * _TOKEN_BYTES : (index + 1) * _TOKEN_BYTES] = tap.token[:_TOKEN_BYTES]
         struct.pack_into(
             _LAYOUT,
             self._entries,
-            self._count % _ENTRIES * _ENTRY_BYTES,
-            tap.token[:_TOKEN_BYTES],
+            index * _ENTRY_BYTES,
             _NONE if tap.trip is None else tap.trip,
             tap.tapped_at_s,
             tap.boot if is_ours else 0,
@@ -85,15 +87,25 @@ class PaidTaps:
 
     def newest(self, token: bytes) -> PaidTap | None:
         """Return the last tap of a medium, or None."""
-        found, start = -1, self._entries.find(token[:_TOKEN_BYTES])
+        found, start = -1, self._tokens.find(token[:_TOKEN_BYTES])
         while start >= 0:
-            index = start // _ENTRY_BYTES
-            if start % _ENTRY_BYTES == 0 and (found < 0 or self._age(index) < self._age(found)):
+            index = start // _TOKEN_BYTES
+            if start % _TOKEN_BYTES == 0 and (found < 0 or self._age(index) < self._age(found)):
                 found = index
-            start = self._entries.find(token[:_TOKEN_BYTES], start + 1)
+            start = self._tokens.find(token[:_TOKEN_BYTES], start + 1)
         if found < 0 or found >= self._count:
             return None
-        return PaidTap(found, struct.unpack_from(_LAYOUT, self._entries, found * _ENTRY_BYTES)[1:])
+        return self._at(found)
+
+    def _at(self, index: int) -> PaidTap:
+        return PaidTap(index, struct.unpack_from(_LAYOUT, self._entries, index * _ENTRY_BYTES))
+
+    def has_forgotten(self, trip: int | None) -> bool:
+        """Return whether taps of that run may have been overwritten."""
+        if self._count < _ENTRIES:
+            return False
+        oldest = self._count % _ENTRIES
+        return self._at(oldest).trip == trip
 
     def see(self, paid: PaidTap) -> None:
         """Note that its light was shown."""

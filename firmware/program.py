@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from firmware.boards.desktop import DesktopBoard
 from protocol.compat import MICROPYTHON, forget
+
+if TYPE_CHECKING:
+    from firmware.loop import Loop
 
 
 def _arguments(words: list[str]) -> tuple[str, dict[str, str]]:
@@ -36,6 +41,18 @@ def main(words: list[str]) -> None:
         loop.spawn(enrol_and_tell(board, loop, options["code"]))
         loop.run()
     else:
-        from firmware.app import run_and_tell  # noqa: PLC0415
+        from firmware.starting import run_and_tell  # noqa: PLC0415
 
-        run_and_tell(board, int(options.get("upload-interval", "180")), options.get("when-full", "refuse"), command)
+        run_and_tell(lambda: _start(board, command, options))
+
+
+def _start(board: DesktopBoard, command: str, options: dict[str, str]) -> Loop:
+    """Wire what a command asks for."""
+    upload_interval_s = int(options.get("upload-interval", "180"))
+    if command == "inspect":
+        from firmware.inspection import start as start_inspection  # noqa: PLC0415
+
+        return start_inspection(board, upload_interval_s)
+    from firmware.app import start  # noqa: PLC0415
+
+    return start(board, upload_interval_s, options.get("when-full", "refuse"), task=command)

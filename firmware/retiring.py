@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from firmware.keys import Identity, Membership
 
 _MARK = "retired"
-_FILES = ("identity", "keys", "enrolled", "key-set", "rotation", "fare-table", "boot")
+_FILES = ("identity", "keys", "enrolled", "key-set", "rotation", "rotated", "fare-table", "boot")
 _LIST_FILES = ("deny-list", "deny-list.next", "deny-list.message")
 _SECTORS = const(4)
 _ERASE = const(6)

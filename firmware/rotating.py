@@ -2,6 +2,9 @@
 
 The new key is kept durably beside the old one before anybody hears of it, together with the message that both have signed:
 whatever happens on the way, the very same bytes are sent until they are answered. Then one of the two is erased.
+
+The message is kept. A service that was restored from before it was answered knows the old key only, of which it is the last
+word: so it is sent once more. There is no secret in it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from firmware.loop import Loop
 
 _FILE = "rotation"
+_ANSWERED_FILE = "rotated"
 
 
 async def prepare_rotation(board: Board, loop: Loop, identity: Identity, membership: Membership) -> None:
@@ -50,11 +54,28 @@ def load_rotation(board: Board, membership: Membership) -> tuple[Rotation, bytes
 
 
 def adopt_key(board: Board, identity: Identity) -> None:
-    """Make the new key the device's only one."""
+    """Make the new key the device's only one; one that is in use already stays it."""
     data = board.store.read(_FILE)
     assert data is not None
-    identity.change_key(int.from_bytes(cbor.decode(data)[1], "big"))
+    epoch, private, message = cbor.decode(data)
+    if private:
+        identity.change_key(int.from_bytes(private, "big"))
+        board.store.write(_ANSWERED_FILE, cbor.encode([epoch, message]))
     drop_key(board)
+
+
+def say_again(board: Board, membership: Membership) -> None:
+    """Let the rotation that brought the key in use be sent once more, after the next start."""
+    data = board.store.read(_ANSWERED_FILE)
+    epoch, message = cbor.decode(data) if data else (None, b"")
+    if epoch == membership.enrolled.epoch and not board.store.read(_FILE):
+        board.store.write(_FILE, cbor.encode([epoch, b"", message]))
+
+
+def is_said_again(board: Board) -> bool:
+    """Return whether the rotation that waits is of the key in use."""
+    data = board.store.read(_FILE)
+    return data is not None and not cbor.decode(data)[1]
 
 
 def drop_key(board: Board) -> None:

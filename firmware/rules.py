@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from firmware.card_authorities import StoredAuthorities
     from firmware.keys import Membership
     from firmware.loop import Loop
-    from firmware.recorder import Recorder
+    from firmware.records import Records
     from protocol.fare_table import FareTable
     from protocol.medium_list import MediumList
 
@@ -42,7 +42,7 @@ class Rules:
         card_authorities: None while the device has none.
     """
 
-    def __init__(self, board: Board, loop: Loop, membership: Membership, recorder: Recorder) -> None:
+    def __init__(self, board: Board, loop: Loop, membership: Membership, recorder: Records) -> None:
         self._board = board
         self._loop = loop
         self._membership = membership

@@ -128,11 +128,15 @@ def record_key(key: bytes, epoch: int) -> bytes:
 
 def encode_record(sequence: int, payload: bytes, mac_before: bytes, key: bytes) -> bytes:
     """Return a record's slots; the key is that of its epoch."""
-    count = slots_for(len(payload))
-    body = bytes((_MARKER | count,)) + len(payload).to_bytes(2, "big") + sequence.to_bytes(5, "big") + payload
-    body += b"\xff" * (count * SLOT_BYTES - _TRAILER_BYTES - len(body))
-    body += record_mac(body, mac_before, key)
-    return body + crc32(body).to_bytes(4, "big")
+    count, size = slots_for(len(payload)), len(payload)
+    slots = bytearray(b"\xff" * (count * SLOT_BYTES))
+    slots[0], slots[1], slots[2] = _MARKER | count, size >> 8, size & 0xFF
+    slots[3:_PREFIX_BYTES] = sequence.to_bytes(5, "big")
+    slots[_PREFIX_BYTES : _PREFIX_BYTES + size] = payload
+    whole = memoryview(slots)
+    slots[-_TRAILER_BYTES:-4] = record_mac(whole[:-_TRAILER_BYTES], mac_before, key)
+    slots[-4:] = crc32(whole[:-4]).to_bytes(4, "big")
+    return bytes(slots)
 
 
 def record_mac(body: Bytes, mac_before: bytes, key: bytes) -> bytes:

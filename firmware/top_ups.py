@@ -26,10 +26,11 @@ from protocol.tap import CLOCK_SYNCHRONISED, KIND_TOP_UP
 from protocol.top_up import TopUpRequest, decode_top_up_command, encode_top_up_request
 
 if TYPE_CHECKING:
+    from firmware.card_rides import Held
     from firmware.farebox import Farebox
     from firmware.keys import Identity
     from firmware.loop import Loop
-    from firmware.transit_cards import Held, TransitCards
+    from firmware.transit_cards import TransitCards
     from protocol.top_up import TopUpCommand
 
 _PATH = "/v1/top-up-commands"
@@ -74,7 +75,7 @@ class TopUp:
             self._identity.device,
             membership.enrolled.epoch,
             held.facts.token or b"",
-            held.masked_uid,
+            held.masked_uid(),
             held.card.counter,
             board.random_bytes(8),
             held.key_version,

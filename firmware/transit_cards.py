@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firmware.card_rides import Begun, Held, Means
 from firmware.decision import ADULT, MediumFacts, Ride
 from firmware.journal import JournalFull
 from firmware.keys import KeyVersionUnknown
@@ -12,14 +13,12 @@ from protocol.cards import card_layout as layout
 from protocol.cards.desfire import (
     AuthenticationFailed,
     ForgedAnswer,
-    commit,
     open_transit_card,
     read_key_version,
     read_transaction_mac,
-    take,
-    write_event,
 )
-from protocol.cards.ride_event import encode_evidence, is_event_of, ride_event
+from protocol.cards.desfire_debit import begin, commit, debit, write_event
+from protocol.cards.ride_event import encode_evidence, is_event_of
 from protocol.compat import const, forget
 from protocol.decisions import (
     DECISION_ACCEPTED,
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from firmware.keys import Identity
     from firmware.loop import Loop
     from firmware.readers.reader import CardReader, Target
-    from protocol.cards.desfire import TransitCard
+    from protocol.cards.desfire import KeyHolder, TransitCard
     from protocol.tap import Tap
 
 _SAME_RIDE_RECORDS = const(256)
@@ -80,57 +79,12 @@ def _success(intent: Tap) -> int:
     return DECISION_TOPPED_UP if intent.kind == KIND_TOP_UP else DECISION_COMMITTED
 
 
-class Held:
-    """A card in the middle of its ride, and what is known of it.
-
-    Attributes:
-        masked_uid: for the evidence.
-        key_version: generation of its keys; None where one only is about.
-        is_clean: it has just committed, and nothing was read or written since.
-    """
-
-    def __init__(
-        self, reader: CardReader, card: TransitCard, facts: MediumFacts, masked_uid: bytes, key_version: int | None
-    ) -> None:
-        self.reader = reader
-        self.card = card
-        self.facts = facts
-        self.masked_uid = masked_uid
-        self.key_version = key_version
-        self.is_clean = False
-
-
-class _Means:
-    """What a decision takes from a card: from the purse, of a pass with counted trips one, or nothing.
-
-    Attributes:
-        kind, slot: of the event.
-        file, amount: value file, and what is taken from it.
-        trips_left, balance_minor: of pass and purse afterwards.
-    """
-
-    def __init__(self, card: TransitCard, decision: Decision) -> None:
-        self.slot = decision.pass_index or 0
-        self.file, self.amount, self.trips_left = layout.FILE_PURSE, 0, 0
-        self.balance_minor = card.balance_minor
-        if decision.pass_index is not None:
-            trips_left = card.environment.passes[self.slot].trips_left
-            self.kind = layout.EVENT_PASS
-            if trips_left is not None:
-                self.kind, self.trips_left = layout.EVENT_TRIP, trips_left - 1
-                self.file, self.amount = layout.FILE_TRIPS + self.slot, 1
-        elif decision.takes_purse:
-            self.kind, self.amount = layout.EVENT_PURSE, decision.fare_minor
-            self.balance_minor -= self.amount
-        else:
-            self.kind = layout.EVENT_ACCOUNT
-
-
 class TransitCards:
     """Serves transport cards."""
 
     def __init__(self, farebox: Farebox) -> None:
         self._farebox = farebox
+        self._holder: KeyHolder | None = None
         self._loop: Loop | None = None
         self._identity: Identity | None = None
         # Cards whose money came while this list was in force: they are still on it.
@@ -140,6 +94,12 @@ class TransitCards:
     def load_money_as(self, loop: Loop, identity: Identity) -> None:
         """Load money that waits for a card, asked for by the device's own key."""
         self._loop, self._identity = loop, identity
+
+    def prepare(self, target: Target) -> None:
+        """Have the key ready by which the card in the field proves itself, while it says whether it is one of ours."""
+        membership, self._holder = self._farebox.membership, None
+        if len(target.uid) == layout.UID_BYTES and membership.transit_versions() is None:
+            self._holder = membership.transit_key(layout.KEY_DEBIT, None, target.uid)
 
     async def serve(self, reader: CardReader, target: Target) -> None:
         farebox = self._farebox
@@ -159,9 +119,19 @@ class TransitCards:
             await self._decide(held, target)
 
     async def _decide(self, held: Held, target: Target) -> None:
-        """Let the rider ride, or not; money that waits comes afterwards, but where there is too little for the ride."""
+        """Let the rider ride, or not; money that waits comes afterwards, but where there is too little for the ride.
+
+        It is decided while the card begins a transaction, which costs nothing where none follows.
+        """
         farebox, facts = self._farebox, held.facts
-        decision = farebox.decide(facts)
+        decided: list[Decision] = []
+        try:
+            await converse(held.reader, begin(held.card.session), lambda: decided.append(farebox.decide(facts)))
+        except CardError as error:
+            farebox.refuse(_reason(error), facts)
+            return
+        held.is_clean = True
+        decision = decided[0]
         if decision.code == DECISION_ACCEPTED:
             if await self._ride(held, decision):
                 await self._load_money(held)
@@ -193,10 +163,12 @@ class TransitCards:
     async def _open(self, reader: CardReader, target: Target) -> Held:
         """Let the card prove itself and read what a decision needs."""
         farebox = self._farebox
-        version = None
+        version, holder = None, self._holder
+        self._holder = None  # it proves a key once
         if farebox.membership.transit_versions() is not None:
             version = await converse(reader, read_key_version(layout.KEY_DEBIT))
-        holder = farebox.membership.transit_key(layout.KEY_DEBIT, version, target.uid)
+        if version is not None or holder is None:
+            holder = farebox.membership.transit_key(layout.KEY_DEBIT, version, target.uid)
         opening = open_transit_card(farebox.board.aes, holder, farebox.counts_rides)
         card: TransitCard = await converse(reader, opening)
         keys, environment = farebox.keys, card.environment
@@ -207,33 +179,35 @@ class TransitCards:
         facts.concession_until_s = environment.concession_until_s or None
         facts.passes = environment.passes
         facts.rides = [Ride(each.at_s, each.fare_minor(), each.product) for each in card.events if each.product]
-        return Held(reader, card, facts, mask_uid(keys.token_key, token, target.uid), version)
+        return Held(reader, card, facts, version, lambda: mask_uid(keys.token_key, token, target.uid))
 
     async def _ride(self, held: Held, decision: Decision) -> bool:
-        """Let the rider ride: take what is to be taken, intent, event, commit, outcome, and only then the light.
+        """Let the rider ride: intent and debit, event, commit, outcome, and only then the light.
 
         Return whether the ride is done and the card is still there.
         """
         farebox, card = self._farebox, held.card
-        means = _Means(card, decision)
+        means = Means(card, decision)
         if not card.events and not means.amount:
             farebox.accept(held.facts, decision, counter=card.counter, balance_minor=card.balance_minor)
             return True
+        held.is_clean = False
+        begun = Begun(farebox, held, decision, means)
         try:
-            await converse(held.reader, take(card.session, means.file, means.amount))
-        except CardError as error:
-            farebox.refuse(_reason(error), held.facts)
+            if means.amount:
+                await converse(held.reader, debit(card.session, means.file, means.amount), begun.record)
+            else:
+                begun.record()
+        except (MediumGone, ReaderFault, CardError) as fault:
+            begun.end_in_vain()
+            if not isinstance(fault, CardError):
+                raise
+            farebox.refuse(_reason(fault), held.facts)
             return False
-        fields = farebox.fields(held.facts, decision.fare_minor)
-        fields["product"], fields["category"] = decision.product, decision.category
-        try:
-            intent = farebox.recorder.intent(**fields, counter=card.counter, decision=DECISION_ACCEPTED)
-        except JournalFull:
+        intent, event = begun.intent, begun.event
+        if intent is None:
             farebox.journal_is_full()
             return False
-        event, device = None, farebox.membership.enrolled.device
-        if card.events:
-            event = ride_event(intent, device, means.kind, means.slot, means.trips_left, means.balance_minor)
         ended = await self.commit(held, intent, event, means.balance_minor)
         if ended != DECISION_COMMITTED:
             farebox.feedback.refused(DECISION_TORN if ended == DECISION_NOT_COMMITTED else ended)
@@ -263,7 +237,7 @@ class TransitCards:
             farebox.recorder.outcome(intent, outcome)
             return outcome
         outcome = _success(intent)
-        evidence = encode_evidence(mac, held.masked_uid, event)
+        evidence = encode_evidence(mac, held.masked_uid(), event)
         farebox.recorder.outcome(intent, outcome, counter, evidence, balance_minor)
         held.card.counter, held.card.balance_minor, held.is_clean = counter, balance_minor, True
         return outcome
@@ -281,7 +255,7 @@ class TransitCards:
         evidence = None
         if decision == DECISION_COMMITTED and card.events:
             _, mac = await converse(held.reader, read_transaction_mac(card.session))
-            evidence = encode_evidence(mac, held.masked_uid, card.events[0])
+            evidence = encode_evidence(mac, held.masked_uid(), card.events[0])
         is_paid = decision == DECISION_COMMITTED
         try:
             balance_minor = card.balance_minor if is_paid else None

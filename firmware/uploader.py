@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from firmware.journal import Journal
     from firmware.keys import Identity, Membership
     from firmware.loop import Loop
-    from firmware.recorder import Recorder
+    from firmware.records import Records
     from firmware.rules import Rules
     from protocol.ack import Ack
 
@@ -53,7 +53,7 @@ class Uploader(Outbox):
         identity: Identity,
         membership: Membership,
         journal: Journal,
-        recorder: Recorder,
+        recorder: Records,
         rules: Rules,
         interval_ms: int,
     ) -> None:
@@ -140,6 +140,10 @@ class Uploader(Outbox):
     async def call_for_help(self) -> None:
         self._failures += 1
         self._board.driver.write(b"service: must enrol\n" if self.state == sync.MUST_ENROL else b"service: upgrade\n")
+        if self.state == sync.MUST_ENROL and self._board.store.size("rotated"):
+            from firmware.rotating import say_again  # noqa: PLC0415
+
+            say_again(self._board, self._membership)
         self._rest(between_half_and_all(self._board, _HELP_MS))
 
     # What they share.

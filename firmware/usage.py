@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 USAGE = """usage: python -m firmware run   --state DIR --nfc PTY --qr PTY --driver PTY --server HOST:PORT [options]
+       python -m firmware inspect --state DIR --nfc PTY --qr PTY --driver PTY --server HOST:PORT [options]
        python -m firmware enrol --state DIR --server HOST:PORT --code INVITATION [options]
        python -m firmware rotate --state DIR --server HOST:PORT [options]
        python -m firmware retire --state DIR --server HOST:PORT [options]
@@ -10,8 +11,10 @@ USAGE = """usage: python -m firmware run   --state DIR --nfc PTY --qr PTY --driv
 
 The validator on a desk. UARTs are pseudo-terminals, flash is a file in DIR, display and lights are lines on standard output.
 
-run serves riders; enrol makes a new validator known to the clearing service; rotate changes the validator's own key; retire
-sends everything, says the last word, and erases flash and keys when the service has all. The latter two serve nobody meanwhile.
+run serves riders; inspect says of a medium whether it has paid on this vehicle, and can charge nothing: its console takes the
+same lines, and `sms CODE` for what a rider shows who paid by SMS. enrol makes a new validator known to the clearing service;
+rotate changes the validator's own key; retire sends everything, says the last word, and erases flash and keys when the service
+has all. The latter two serve nobody meanwhile.
 journal tells what an image of a broken validator's flash holds, and how long such a flash lasts with N taps a day; without the
 journal's key (from DIR, or 64 hex digits in a file, - for standard input) it checks only the CRCs. It writes nothing.
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from firmware.bank_cards import BankCards
 from firmware.decision import ADULT, MediumFacts
 from firmware.farebox import Farebox
-from firmware.readers.qr_scanner import LineDecoder
-from firmware.readers.reader import MediumGone, ReaderFault, converse
+from firmware.readers.reader import MediumGone, converse
+from firmware.serving import wait_for_cards, wait_for_lines
 from firmware.tickets import Tickets
 from firmware.transit_cards import TransitCards
 from protocol.cards.desfire import NotOurCard, select_transit_card
-from protocol.compat import collect_garbage, const
 from protocol.decisions import (
     DECISION_MEDIUM_FAULT,
     DECISION_TORN,
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from firmware.recorder import Recorder
     from firmware.rules import Rules
 
-_READER_RETRY_MS = const(500)
-_READER_RETRY_MS_MAX = const(30_000)
 _RECEIPT_PREFIX = "JQ3:"
 
 
@@ -72,26 +69,16 @@ class Validator:
     # The three tasks.
 
     async def serve_cards(self, reader: CardReader) -> None:
-        """Serve the card reader, and start it again when it fails."""
-        retry_ms = _READER_RETRY_MS
-        while True:
-            try:
-                await reader.start()
-                while True:
-                    target = await reader.wait_for_card()
-                    await self._serve_card(reader, target)
-                    collect_garbage()
-                    await reader.release()
-                    self._bank_cards.wipe()
-                    retry_ms = _READER_RETRY_MS
-            except ReaderFault as fault:
-                self._board.log("reader: " + str(fault))
-                await self._loop.sleep_ms(retry_ms)
-                retry_ms = min(retry_ms * 2, _READER_RETRY_MS_MAX)
+        """Serve the card reader."""
+        await wait_for_cards(self._board, self._loop, reader, self)
 
     async def serve_codes(self) -> None:
         """Serve the code scanner."""
-        await self._serve_lines(self._board.qr, self._take_code)
+        await wait_for_lines(self._loop, self._board.qr, self._take_code)
+
+    async def serve_driver(self) -> None:
+        """Serve the driver's console."""
+        await wait_for_lines(self._loop, self._board.driver, self._take_console_line)
 
     async def show_codes(self, device: bytes) -> None:
         """Show the validator's own codes, and take the receipts of who has paid by them."""
@@ -101,21 +88,6 @@ class Validator:
         self._serve_receipt = screen.serve
         await screen.show(self._loop)
 
-    async def serve_driver(self) -> None:
-        """Serve the driver's console."""
-        await self._serve_lines(self._board.driver, self._take_console_line)
-
-    async def _serve_lines(self, port, take: Callable[[str], None]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        decoder = LineDecoder()
-        while True:
-            await self._loop.port_ready(port)
-            decoder.receive(port.read())
-            line = decoder.next_line()
-            while line is not None:
-                take(line)
-                collect_garbage()
-                line = decoder.next_line()
-
     def _take_code(self, text: str) -> None:
         if self._serve_receipt is not None and text.startswith(_RECEIPT_PREFIX):
             self._serve_receipt(text)
@@ -124,15 +96,20 @@ class Validator:
 
     # Cards.
 
-    async def _serve_card(self, reader: CardReader, target: Target) -> None:
+    async def serve_card(self, reader: CardReader, target: Target) -> None:
         if target.count > 1:
             self._farebox.feedback.refused(DECISION_TWO_MEDIA)
             return
         if not target.speaks_apdu:
             self._farebox.refuse(DECISION_UNKNOWN_MEDIUM, None)
             return
+
+        def prepare() -> None:
+            self._transit_cards.prepare(target)
+            self._bank_cards.prepare()
+
         try:
-            await converse(reader, select_transit_card())
+            await converse(reader, select_transit_card(), prepare)
             await self._transit_cards.serve(reader, target)
         except NotOurCard:
             try:
@@ -143,6 +120,9 @@ class Validator:
             self._farebox.refuse(DECISION_MEDIUM_FAULT, None)
         except MediumGone:
             self._farebox.feedback.refused(DECISION_TORN)
+
+    def card_has_left(self) -> None:
+        self._bank_cards.wipe()
 
     # Cash and the driver.
 

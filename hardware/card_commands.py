@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +29,13 @@ from hardware.desk_words import minor, say, tell_card
 from hardware.problem import EXIT_USAGE, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hardware.card_desk import CardDesk
+    from hardware.card_reader import Card
     from hardware.clearing_office import ClearingOffice
+    from hardware.desk_keys import DeskKeys
+    from protocol.cards.desfire_issue import DeskCard
 
 app = typer.Typer(
     name="card",
@@ -77,17 +85,18 @@ def topup(
     amount_minor = minor(amount)
     if not amount_minor:
         raise Problem("a top-up of nothing", "name an amount in tenge: 1000", EXIT_USAGE)
-    office = office_at(server)
-    with at_desk(keys_of(keys, pkcs11, token, key_version), reader, wait, desk, as_of) as at, at.card() as card:
-        opened, of_card = at.desk.open(card, renews=True)
-        at.desk.top_up(card, opened, amount_minor)
+    desk_keys = keys_of(keys, pkcs11, token, key_version)
+    with _card_to_change(desk_keys, reader, wait, desk, as_of, server) as held:
+        held.desk.top_up(held.card, held.opened, amount_minor)
         order = {
-            "reference": f"desk-{of_card.hex()}-{opened.counter}",
-            "token": of_card.hex(),
+            "reference": f"desk-{held.token}-{held.opened.counter}",
+            "token": held.token,
             "amount_minor": amount_minor,
+            "at_s": held.now_s(),
+            "city": city,
         }
-        _tell_office(office, "/v1/top-ups", {**order, "at_s": at.now_s(), "city": city})
-        tell_card(opened, of_card, as_json)
+        _tell_office(held.office, "/v1/top-ups", order)
+        held.tell(as_json)
 
 
 @app.command("block")
@@ -108,14 +117,11 @@ def block(
 
     Example: jolaqy-bench card block --keys keys.json --city almaty --server http://127.0.0.1:8000
     """
-    office = office_at(server)
-    with at_desk(keys_of(keys, pkcs11, token, key_version), reader, wait, desk, as_of) as at, at.card() as card:
-        opened, of_card = at.desk.open(card, renews=True)
-        at.desk.block(card, opened)
-        _tell_office(
-            office, "/v1/lists/deny", {"city": city, "tokens": [of_card.hex()], "reason": "blocked at the desk"}
-        )
-        tell_card(opened, of_card, as_json)
+    desk_keys = keys_of(keys, pkcs11, token, key_version)
+    with _card_to_change(desk_keys, reader, wait, desk, as_of, server) as held:
+        held.desk.block(held.card, held.opened)
+        _deny(held, city, "blocked at the desk")
+        held.tell(as_json)
 
 
 @app.command("retire")
@@ -136,12 +142,11 @@ def retire(
 
     Example: jolaqy-bench card retire --keys keys.json --city almaty --server http://127.0.0.1:8000
     """
-    office = office_at(server)
-    with at_desk(keys_of(keys, pkcs11, token, key_version), reader, wait, desk, as_of) as at, at.card() as card:
-        opened, of_card = at.desk.open(card, renews=True)
-        refund_minor = at.desk.retire(card, opened)
-        _tell_office(office, "/v1/lists/deny", {"city": city, "tokens": [of_card.hex()], "reason": "retired"})
-        tell_card(opened, of_card, as_json, refund_minor=refund_minor)
+    desk_keys = keys_of(keys, pkcs11, token, key_version)
+    with _card_to_change(desk_keys, reader, wait, desk, as_of, server) as held:
+        refund_minor = held.desk.retire(held.card, held.opened)
+        _deny(held, city, "retired")
+        held.tell(as_json, refund_minor=refund_minor)
 
 
 @app.command("tell")
@@ -152,6 +157,42 @@ def tell(server: ServerOption = "") -> None:
     """
     office = office_at(server)
     print(f"told: {office.tell_what_waits()}")
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A card on the reader that is about to be changed.
+
+    Attributes:
+        token: stands for it, hexadecimal.
+        office: is told what became of it.
+    """
+
+    desk: CardDesk
+    card: Card
+    opened: DeskCard
+    token: str
+    office: ClearingOffice
+    now_s: Callable[[], int]
+
+    def tell(self, as_json: bool, **more: int) -> None:
+        """Say what is on it now."""
+        tell_card(self.opened, bytes.fromhex(self.token), as_json, **more)
+
+
+@contextmanager
+def _card_to_change(
+    keys: DeskKeys, reader: str, patience_s: float, desk: str, as_of: str, server: str
+) -> Iterator[_Held]:
+    """Wait for a card of ours and open it; it is given the keys of today, if it has those before."""
+    office = office_at(server)
+    with at_desk(keys, reader, patience_s, desk, as_of) as at, at.card() as card:
+        opened, token = at.desk.open(card, renews=True)
+        yield _Held(at.desk, card, opened, token.hex(), office, at.now_s)
+
+
+def _deny(held: _Held, city: str, reason: str) -> None:
+    _tell_office(held.office, "/v1/lists/deny", {"city": city, "tokens": [held.token], "reason": reason})
 
 
 def _tell_office(office: ClearingOffice, path: str, body: dict[str, object]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from protocol import cmac
+    from protocol.cmac import AesEncryption
 
 _TOKEN_KEY = "token_key"  # noqa: S105 - the name of a key
 _MAC_MASTER = "transit_mac_master"
@@ -45,7 +45,7 @@ class DeskKeys:
 
     def __init__(
         self,
-        aes: cmac.Aes,
+        aes: AesEncryption,
         generations: Mapping[int, Mapping[str, bytes]],
         mac: Callable[[bytes], bytes],
         version: int,
@@ -133,8 +133,7 @@ def _key(path: Path, stored: dict[str, Any], name: str, size: int) -> bytes:
 class _ModuleAes:
     """AES with keys that stay in a module; a key is named by its label, a card's own key is a key in memory.
 
-    Diversification encrypts under masters and never decrypts, so a module is never asked to; everything else is done with the
-    card's own keys.
+    Diversification encrypts under masters and never decrypts; everything else is done with the card's own keys.
     """
 
     def __init__(self, keys: Mapping[bytes, Any], mechanisms: Any) -> None:  # noqa: ANN401 - untyped
@@ -146,12 +145,6 @@ class _ModuleAes:
 
     def cbc_encrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
         return bytes(self._keys[key].encrypt(data, mechanism=self._mechanisms.AES_CBC, mechanism_param=iv))
-
-    def ecb_decrypt(self, key: bytes, data: bytes) -> bytes:
-        raise NotImplementedError
-
-    def cbc_decrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
-        raise NotImplementedError
 
 
 def keys_from_module(library: Path, token_label: str, pin: str, version: int) -> DeskKeys:

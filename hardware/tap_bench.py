@@ -66,15 +66,18 @@ class TapBench:
 
     Args:
         city: number of the city.
-        line: on which the ride would be; None for none.
+        line, stop: where the ride would be; None for nowhere.
         now_s: when, unix seconds.
     """
 
-    def __init__(self, keys: DeskKeys, rules: BenchRules, city: int, line: int | None, now_s: int) -> None:
+    def __init__(
+        self, keys: DeskKeys, rules: BenchRules, city: int, now_s: int, line: int | None = None, stop: int | None = None
+    ) -> None:
         self._keys = keys
         self._rules = rules
         self._city = city
         self._line = line
+        self._stop = stop
         self._now_s = now_s
 
     def judge(self, card: NfcCard) -> Verdict:
@@ -134,7 +137,6 @@ class TapBench:
         return Verdict("bank_card", code, fare_minor, unchecked=("authenticity", "deny list"))
 
     def _decide(self, facts: MediumFacts) -> tuple[int, int]:
-        decision = decide(
-            facts, self._rules.fare_table, self._rules.deny_list, self._now_s, CLOCK_SYNCHRONISED, self._line
-        )
+        rules, quality = self._rules, CLOCK_SYNCHRONISED
+        decision = decide(facts, rules.fare_table, rules.deny_list, self._now_s, quality, self._line, None, self._stop)
         return decision.code, decision.fare_minor

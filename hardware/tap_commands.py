@@ -60,6 +60,7 @@ def tap(
     ] = "",
     deny_list: Annotated[str, typer.Option(metavar="FILE|NUMBER", help="The same; without one nobody is denied.")] = "",
     line: Annotated[int | None, typer.Option(min=0, help="On which line the ride would be.")] = None,
+    stop: Annotated[int | None, typer.Option(min=0, help="At which stop: passes for zones need it.")] = None,
     wait: PatienceOption = 30,
     server: ServerOption = "",
     as_of: AsOfOption = "",
@@ -72,7 +73,8 @@ def tap(
     Example: jolaqy-bench tap --device tty:USB0:pn532 --keys keys.json --fare-table 3 --server http://127.0.0.1:8000 --line 12
     """
     desk_keys = keys_of(keys, pkcs11, token, key_version)
-    bench = TapBench(desk_keys, read_rules(fare_table, deny_list, server), city_number, line, clock_of(as_of)())
+    rules = read_rules(fare_table, deny_list, server)
+    bench = TapBench(desk_keys, rules, city_number, clock_of(as_of)(), line, stop)
     with open_reader(device) as front:
         say("hold a card to the reader")
         card = wait_for_card(front, wait)

@@ -26,6 +26,8 @@ _ARRAY = const(4)
 _MAP = const(5)
 _FALSE = const(0xF4)
 _TRUE = const(0xF5)
+# An unsigned integer below it is its own encoding.
+_SHORT_END = const(24)
 _UINT64_END = 1 << 64
 
 
@@ -41,7 +43,9 @@ def encode(value: Any) -> bytes:  # noqa: ANN401 - the values named above
 
 
 def _encode(value: Any, out: bytearray, depth: int) -> None:  # noqa: ANN401
-    if isinstance(value, bool):
+    if type(value) is int and value >= 0:  # first what most values are; a bool has another type
+        _encode_head(_UNSIGNED, value, out)
+    elif isinstance(value, bool):
         out.append(_TRUE if value else _FALSE)
     elif isinstance(value, int):
         _encode_head(_UNSIGNED if value >= 0 else _NEGATIVE, value if value >= 0 else -1 - value, out)
@@ -117,13 +121,19 @@ def _head(major: int, argument: int) -> bytes:
 def _encode_head(major: int, argument: int, out: bytearray) -> None:
     if argument < 24:
         out.append(major << 5 | argument)
-        return
-    for size, code in ((1, 24), (2, 25), (4, 26), (8, 27)):
-        if argument < 1 << (8 * size):
-            out.append(major << 5 | code)
-            out.extend(argument.to_bytes(size, "big"))
-            return
-    raise LocalProtocolError("integers have 64 bits at most")
+    elif argument < 0x100:
+        out.append(major << 5 | 24)
+        out.append(argument)
+    elif argument < 0x10000:
+        out.append(major << 5 | 25)
+        out.append(argument >> 8)
+        out.append(argument & 0xFF)
+    elif argument < _UINT64_END:
+        size = 4 if argument < 0x100000000 else 8
+        out.append(major << 5 | (26 if size == 4 else 27))
+        out.extend(argument.to_bytes(size, "big"))
+    else:
+        raise LocalProtocolError("integers have 64 bits at most")
 
 
 def _utf8_size(code_point: int) -> int:
@@ -190,6 +200,9 @@ class _Decoder:
         return first >> 5, argument
 
     def value(self, depth_left: int) -> Any:  # noqa: ANN401
+        if self.position < len(self.data) and self.data[self.position] < _SHORT_END:  # most are: no call for these
+            self.position += 1
+            return self.data[self.position - 1]
         major, argument = self.head()
         if major == _UNSIGNED:
             return argument
@@ -233,12 +246,17 @@ class _Decoder:
         result: dict[int, Any] = {}
         last = -1
         for _ in range(count):
-            major, argument = self.head()
-            if major > _NEGATIVE:
-                raise CborError("map keys are integers")
-            order = argument if major == _UNSIGNED else _UINT64_END + argument
+            key = order = self.data[self.position] if self.position < len(self.data) else _SHORT_END
+            if order < _SHORT_END:
+                self.position += 1
+            else:
+                major, argument = self.head()
+                if major > _NEGATIVE:
+                    raise CborError("map keys are integers")
+                order = argument if major == _UNSIGNED else _UINT64_END + argument
+                key = argument if major == _UNSIGNED else -1 - argument
             if order <= last:
                 raise CborError("map keys are sorted, each once")
             last = order
-            result[argument if major == _UNSIGNED else -1 - argument] = self.value(depth_left)
+            result[key] = self.value(depth_left)
         return result

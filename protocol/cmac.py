@@ -13,14 +13,17 @@ from protocol.compat import const
 if TYPE_CHECKING:
     from typing import Protocol
 
-    class Aes(Protocol):
-        """AES-128 in two modes."""
+    class AesEncryption(Protocol):
+        """AES-128 in two modes, one way: all that MACs and derived keys need."""
 
         def ecb_encrypt(self, key: bytes, data: bytes) -> bytes: ...
 
-        def ecb_decrypt(self, key: bytes, data: bytes) -> bytes: ...
-
         def cbc_encrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes: ...
+
+    class Aes(AesEncryption, Protocol):
+        """AES-128 in two modes, both ways."""
+
+        def ecb_decrypt(self, key: bytes, data: bytes) -> bytes: ...
 
         def cbc_decrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes: ...
 
@@ -28,28 +31,36 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = const(16)
 _REDUCTION = const(0x87)
 _BLOCK_BITS = const(128)
+_PAD = const(0x80)
 ZERO_BLOCK = bytes(16)
 
 
 class Cmac:
     """AES-CMAC under one key: what only depends on the key is computed once."""
 
-    def __init__(self, aes: Aes, key: bytes) -> None:
+    def __init__(self, aes: AesEncryption, key: bytes) -> None:
         self._aes = aes
         self._key = key
-        self._whole = _double(int.from_bytes(aes.ecb_encrypt(key, ZERO_BLOCK), "big"))
-        self._padded = _double(self._whole)
+        whole = _double(int.from_bytes(aes.ecb_encrypt(key, ZERO_BLOCK), "big"))
+        self._whole = whole.to_bytes(_BLOCK_BYTES, "big")
+        self._padded = _double(whole).to_bytes(_BLOCK_BYTES, "big")
 
     def digest(self, message: bytes, padded_bytes: int = 16) -> bytes:
-        """Return the CMAC of `message`, 16 bytes; one that is shorter than `padded_bytes` is padded to that (AN10922)."""
-        subkey = self._whole
-        if len(message) % _BLOCK_BYTES or len(message) < padded_bytes:
-            subkey = self._padded
-            size = max(padded_bytes, (len(message) // _BLOCK_BYTES + 1) * _BLOCK_BYTES)
-            message = message + b"\x80" + bytes(size - len(message) - 1)
-        last = int.from_bytes(message[-_BLOCK_BYTES:], "big") ^ subkey
-        blocks = message[:-_BLOCK_BYTES] + last.to_bytes(_BLOCK_BYTES, "big")
-        return self._aes.cbc_encrypt(self._key, ZERO_BLOCK, blocks)[-_BLOCK_BYTES:]
+        """Return the CMAC of `message`, 16 bytes; one that is shorter than `padded_bytes` is padded to that (AN10922).
+
+        It is worked out in one buffer, byte by byte: large numbers would be quicker, and leave three times the garbage.
+        """
+        size = len(message)
+        is_whole = size >= padded_bytes and not size % _BLOCK_BYTES
+        end = size if is_whole else max(padded_bytes, (size // _BLOCK_BYTES + 1) * _BLOCK_BYTES)
+        blocks = bytearray(end)
+        blocks[:size] = message
+        if not is_whole:
+            blocks[size] = _PAD
+        subkey = self._whole if is_whole else self._padded
+        for index in range(_BLOCK_BYTES):
+            blocks[end - _BLOCK_BYTES + index] ^= subkey[index]
+        return self._aes.cbc_encrypt(self._key, ZERO_BLOCK, bytes(blocks))[-_BLOCK_BYTES:]
 
 
 def _double(value: int) -> int:
@@ -57,6 +68,6 @@ def _double(value: int) -> int:
     return (doubled ^ _REDUCTION) & ((1 << _BLOCK_BITS) - 1) if doubled >> _BLOCK_BITS else doubled
 
 
-def aes_cmac(aes: Aes, key: bytes, message: bytes, padded_bytes: int = 16) -> bytes:
+def aes_cmac(aes: AesEncryption, key: bytes, message: bytes, padded_bytes: int = 16) -> bytes:
     """Return the CMAC of `message`, 16 bytes; a message shorter than `padded_bytes` is padded to that (AN10922)."""
     return Cmac(aes, key).digest(message, padded_bytes)

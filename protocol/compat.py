@@ -108,14 +108,29 @@ if MICROPYTHON:
     _INNER_PAD = int.from_bytes(b"\x36" * _BLOCK_BYTES, "big")
     _OUTER_PAD = int.from_bytes(b"\x5c" * _BLOCK_BYTES, "big")
 
+    # Of the last keys, what only depends on them: a tap authenticates four times, under two of them.
+    _KEYS_KEPT = const(3)
+    _kept: list[tuple[bytes, bytes, bytes]] = []
+
+    def _pads(key: bytes) -> tuple[bytes, bytes, bytes]:
+        """Return the key, and the key padded inside and outside."""
+        for pads in _kept:
+            if pads[0] == key:
+                return pads
+        short = sha256(key) if len(key) > _BLOCK_BYTES else key
+        padded = int.from_bytes(short + bytes(_BLOCK_BYTES - len(short)), "big")
+        inner, outer = [(padded ^ pad).to_bytes(_BLOCK_BYTES, "big") for pad in (_INNER_PAD, _OUTER_PAD)]
+        if len(_kept) == _KEYS_KEPT:
+            del _kept[0]
+        _kept.append((key, inner, outer))
+        return _kept[-1]
+
     def hmac_sha256(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
         """Return HMAC-SHA256 (RFC 2104), 32 bytes."""
-        if len(key) > _BLOCK_BYTES:
-            key = sha256(key)
-        padded = int.from_bytes(key + bytes(_BLOCK_BYTES - len(key)), "big")
-        digest = hashlib.sha256((padded ^ _INNER_PAD).to_bytes(_BLOCK_BYTES, "big"))
+        pads = _pads(key)
+        digest = hashlib.sha256(pads[1])
         digest.update(data)
-        outer_digest = hashlib.sha256((padded ^ _OUTER_PAD).to_bytes(_BLOCK_BYTES, "big"))
+        outer_digest = hashlib.sha256(pads[2])
         outer_digest.update(digest.digest())
         return outer_digest.digest()
 

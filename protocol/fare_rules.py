@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from protocol.cbor import is_integer
 from protocol.compat import const
 from protocol.errors import DocumentError
+from protocol.limits import ZONE_RANGES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,16 @@ _DAY = const(5)
 _USE = const(6)
 _FREE_WHEN = const(7)
 _ALLOW_LISTED = const(8)
+_ZONES = const(9)
 
 _SAME_TRIP_S = const(60)
 _SECONDS_MAX = const(86_400)
 _TRANSFERS_MAX = const(100)
 _FARE_MINOR_MAX = const(100_000_000)
 _U16_MAX = const(0xFFFF)
+_U32_MAX = const(0xFFFFFFFF)
+# As many as a pass on a card can tell apart.
+ZONE_MAX = const(16)
 _DAYS_MAX = const(64)
 _ZONE_S_MAX = const(50_400)
 DAY_S = const(86_400)
@@ -57,6 +62,7 @@ class FareRules:
         use: `USE_…`: which of a card's means pays.
         free_when: sum of `FREE_WHEN_…`: which faults of the validator give a free ride.
         allow_listed: media (`protocol.tap.MEDIUM_…`) that ride only when they are on the allow list.
+        zones: [first stop, last stop, zone], sorted: in which zone (1 to 16) the stops with these numbers lie.
     """
 
     __slots__ = (
@@ -72,6 +78,7 @@ class FareRules:
         "transfers_max",
         "use",
         "utc_offset_s",
+        "zones",
     )
 
     def __init__(self, fields: dict[int, Any] | None = None) -> None:
@@ -84,11 +91,20 @@ class FareRules:
         self.use: int = said.get(_USE, USE_PURSE_FIRST)
         self.free_when: int = said.get(_FREE_WHEN, 0)
         self.allow_listed: list[int] = said.get(_ALLOW_LISTED, [])
+        self.zones: list[list[int]] = said.get(_ZONES, [])
 
     def day_of(self, unix_s: int) -> int:
         """Return the service day of a moment, counted from 1 January 1970."""
         day: int = (unix_s + self.utc_offset_s - self.day_starts_s) // DAY_S
         return day
+
+    def zone_of(self, stop: int | None) -> int | None:
+        """Return the zone of a stop; None where it is in none, or nobody knows which stop it is."""
+        if stop is not None:
+            for first, last, zone in self.zones:
+                if first <= stop <= last:
+                    return zone
+        return None
 
     def encode(self) -> dict[int, Any]:
         """Return what stands under key 6: only what is not the default."""
@@ -101,6 +117,7 @@ class FareRules:
             _USE: self.use,
             _FREE_WHEN: self.free_when,
             _ALLOW_LISTED: self.allow_listed,
+            _ZONES: self.zones,
         }
         plain: dict[int, Any] = {_PASSBACK: [_SAME_TRIP_S, 0], _TRANSFER: [0, 0, 0], _DAY: [0, 0]}
         return {key: value for key, value in said.items() if value and value != plain.get(key)}
@@ -140,6 +157,16 @@ def _are_numbers(value: Any, greatest: int) -> bool:  # noqa: ANN401
     return all(value[at - 1] < value[at] for at in range(1, len(value)))
 
 
+def _are_zones(value: Any) -> bool:  # noqa: ANN401
+    if not isinstance(value, list) or len(value) > ZONE_RANGES_MAX:
+        return False
+    if not all(_are_within(each, ((0, _U32_MAX), (0, _U32_MAX), (1, ZONE_MAX))) for each in value):
+        return False
+    return all(each[0] <= each[1] for each in value) and all(
+        value[at - 1][1] < value[at][0] for at in range(1, len(value))
+    )
+
+
 _CHECKS: dict[int, Callable[[Any], bool]] = {
     _PASSBACK: lambda value: _are_within(value, ((0, _SECONDS_MAX), (0, _SECONDS_MAX))),
     _TRANSFER: lambda value: _are_within(value, ((0, _SECONDS_MAX), (0, _TRANSFERS_MAX), (0, _FARE_MINOR_MAX))),
@@ -149,4 +176,5 @@ _CHECKS: dict[int, Callable[[Any], bool]] = {
     _USE: lambda value: is_integer(value, 0, USE_ACCOUNT_ONLY),
     _FREE_WHEN: lambda value: is_integer(value, 0, 7),
     _ALLOW_LISTED: lambda value: _are_numbers(value, 7),
+    _ZONES: _are_zones,
 }

@@ -14,10 +14,10 @@ from protocol.compat import const, sha256
 from protocol.errors import DocumentError, ListGapError, LocalProtocolError
 from protocol.fields import U32_MAX, Layout
 from protocol.limits import LIST_DELTA_ENTRIES_MAX, LIST_ENTRIES_MAX, LIST_ENTRY_BYTES
-from protocol.medium_list import LIST_DENY, LIST_TOP_UP, MediumList, require_sorted, union
+from protocol.medium_list import LIST_DENY, LIST_TOP_UP, MediumList, make_list, require_sorted, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 DELTA_VERSION = const(1)
 _BLOCK_BYTES = const(1024)
@@ -61,6 +61,29 @@ def make_delta(before: MediumList, after: MediumList) -> ListDelta:
         if len(added) + len(removed) > LIST_DELTA_ENTRIES_MAX * LIST_ENTRY_BYTES:
             raise LocalProtocolError("more than " + str(LIST_DELTA_ENTRIES_MAX) + " entries have changed")
     return ListDelta(after.kind, before.number, after.number, sha256(after.entries), bytes(added), bytes(removed))
+
+
+def make_change(
+    held: MediumList, to_number: int, added: Iterable[bytes], removed: Iterable[bytes]
+) -> tuple[ListDelta, MediumList]:
+    """Return the change by which these media come onto a list and those leave it, and the list that comes out.
+
+    What is there already, or is not there, is no change.
+
+    Raises:
+        LocalProtocolError: it is more than a message may carry, or a longer list than may be comes out.
+    """
+    coming = make_list(held.kind, 0, 0, [token for token in added if not held.holds(token)])
+    going = make_list(held.kind, 0, 0, [token for token in removed if held.holds(token)])
+    if len(coming) + len(going) > LIST_DELTA_ENTRIES_MAX:
+        raise LocalProtocolError("more than " + str(LIST_DELTA_ENTRIES_MAX) + " entries have changed")
+    size = len(held.entries) + len(coming.entries) - len(going.entries)
+    if size > LIST_ENTRIES_MAX * LIST_ENTRY_BYTES:
+        raise LocalProtocolError("a list holds at most " + str(LIST_ENTRIES_MAX) + " media")
+    entries = bytearray(size)
+    _merge(held, coming, going, entries)
+    delta = ListDelta(held.kind, held.number, to_number, sha256(entries), bytes(coming.entries), bytes(going.entries))
+    return delta, MediumList(held.kind, to_number, held.expires_s, entries)
 
 
 def _differences(before: MediumList, after: MediumList) -> Iterator[tuple[bytes, bool]]:

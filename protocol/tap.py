@@ -48,6 +48,8 @@ PRODUCT_TRANSFER = const(2)
 PRODUCT_QUOTA = const(3)
 PRODUCT_FREE_DAY = const(4)
 PRODUCT_FAULT = const(5)
+# With so many riders added: one medium pays for a group.
+PRODUCT_GROUP = const(10)
 # From here on they are the passes of the city's tariff.
 PRODUCT_PASSES = const(100)
 
@@ -208,10 +210,13 @@ def encode_tap(tap: Tap) -> bytes:
         LocalProtocolError: a field is out of its range.
     """
     fields: dict[int, Any] = {0: RECORD_VERSION}
-    for name, key, _, _ in _INTEGERS:
+    fault = ""
+    for name, key, least, greatest in _INTEGERS:
         value = getattr(tap, name)
         if value is not None:
             fields[key] = value
+            if type(value) is not int or not least <= value <= greatest:
+                fault = name + " is out of range"
     if tap.token is not None:
         fields[_TOKEN] = [tap.token_key_version, tap.token]
     if tap.fare_table is not None:
@@ -224,7 +229,7 @@ def encode_tap(tap: Tap) -> bytes:
     ):
         if value is not None:
             fields[key] = value
-    fault = _fault_in(fields)
+    fault = fault or _fault_in_structures(fields)
     if fault:
         raise LocalProtocolError("record: " + fault)
     record = cbor.encode(fields)
@@ -274,7 +279,9 @@ def _fault_in(fields: Any) -> str:  # noqa: ANN401 - whatever was decoded
     if not is_integer(fields[0], RECORD_VERSION, RECORD_VERSION):
         return "not record version 1"
     for name, key, least, greatest in _INTEGERS:
-        if key in fields and not is_integer(fields[key], least, greatest):
+        value = fields.get(key, least)
+        # As `is_integer` has it, without a call for each of so many.
+        if value is True or value is False or not isinstance(value, int) or not least <= value <= greatest:
             return name + " is out of range"
     for key in fields:
         if not 0 <= key <= _EXTENSIONS:

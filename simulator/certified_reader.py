@@ -14,7 +14,8 @@ from firmware.readers.pn532_frames import ACK, CHIP_TO_HOST, HOST_TO_CHIP, Frame
 from protocol.cards.acquirer_blob import seal_blob
 from protocol.cards.dukpt import KEY_ID_BYTES, plant
 from protocol.cards.emv import NoPaymentApplication, read_bank_card
-from protocol.cards.emv_oda import NotGenuine, OfflineAuthentication, PublicKey
+from protocol.cards.emv_keys import NotGenuine, PublicKey
+from protocol.cards.emv_oda import OfflineAuthentication
 from protocol.cards.emv_terminal import Terminal
 from protocol.decisions import DECISION_MEDIUM_FAULT, DECISION_TORN, DECISION_UNKNOWN_MEDIUM
 from protocol.errors import CardError
@@ -50,10 +51,15 @@ class _Known:
 
 
 class CertifiedModule:
-    """One module; its name stands for it at the acquirer."""
+    """One module; its name stands for it at the acquirer.
+
+    Attributes:
+        line: to its host.
+    """
 
     def __init__(self, token_key: bytes, name: str) -> None:
         self._chip = Pn532Chip()
+        self.line = self._chip.line
         self._from_host, self._from_chip = FrameDecoder(), FrameDecoder()
         self._conversation: Generator[bytes, bytes | bytearray, BankCardRead] | None = None
         self._answers: list[tuple[int, bytes]] = []

@@ -29,6 +29,8 @@ from simulator.virtual_card import VirtualCard, command_data
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from simulator.emv_issuer import Scheme
+
 VISA_LIKE = bytes.fromhex("A0000000031010")
 MASTERCARD_LIKE = bytes.fromhex("A0000000041010")
 _PPSE = b"2PAY.SYS.DDF01"
@@ -75,13 +77,14 @@ class EmvCard(VirtualCard):
         application: bytes = VISA_LIKE,
         directory: Sequence[tuple[bytes, int]] | None = None,
         certificates_expire_yymm: str = EXPIRES_YYMM,
+        scheme: Scheme | None = None,
     ) -> None:
         """Make a card with one application; `directory` lists names and priorities if there is more to be said."""
         super().__init__(uid)
         self.transactions = 0
         self.declines = False
         self._application = application
-        self._scheme = scheme_of(application)
+        self._scheme = scheme or scheme_of(application)
         self._directory = directory or ((application, 1),)
         self._number = bytes.fromhex(number + "F" * (len(number) % 2))
         track2 = f"{number}D{expires_yymm}{_SERVICE_CODE}0000"

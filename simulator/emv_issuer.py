@@ -39,6 +39,8 @@ class Scheme:
 VISA_SCHEME = Scheme("visa-like", bytes.fromhex("A000000003"), 1984, 1408, 3)
 MASTERCARD_SCHEME = Scheme("mastercard-like", bytes.fromhex("A000000004"), 1984, 1984, 65537)
 SCHEMES = (VISA_SCHEME, MASTERCARD_SCHEME)
+# An issuer of the same scheme, whose keys have the small exponent.
+MASTERCARD_SMALL_EXPONENT = Scheme("mastercard-like", MASTERCARD_SCHEME.rid, 1984, 1984, 3)
 
 
 def scheme_of(application: bytes) -> Scheme:

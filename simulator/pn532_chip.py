@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.readers.pn532_frames import ACK, CHIP_TO_HOST, HOST_TO_CHIP, FrameDecoder, encode_frame
-from simulator.pn532_settings import Pn532Settings
+from simulator.pn532_line import Line
+from simulator.pn532_settings import BAUDRATES, Pn532Settings
 from simulator.pn532_target import TARGET_COMMANDS, Pn532Target
+from simulator.timing import AIR_KBITS
 from simulator.type_a import REQUEST, SELECT, SELECT_CODES, SPEAKS_ISO_DEP, TypeA, answer_to_request, cascade_levels
 from simulator.virtual_card import TornAway
 
@@ -35,6 +37,8 @@ _TORN_MS = 80
 _TYPE_A_106 = 0
 _TARGETS_MAX = 2
 _MORE_FOLLOWS = 0x40
+_SET_SERIAL_BAUDRATE = 0x10
+_PPS, _PPS1_FOLLOWS = 0xD0, 0x11
 _TARGET = 0x0F
 _RATS = b"\xe0\x80"
 _PRESENCE = b"\x06"
@@ -47,6 +51,9 @@ class Pn532Chip:
     Attributes:
         stuck: it takes commands and answers nothing, until it is woken.
         garble_next: its next answer is noise.
+        host_rate: of its host; None on a line that carries any, such as a pseudo-terminal.
+        line: to its host.
+        air_kbits: at which it speaks to the card that is listed.
         commands: how many it has answered.
     """
 
@@ -61,7 +68,20 @@ class Pn532Chip:
         self._target_role = Pn532Target()
         self.stuck = False
         self.garble_next = False
+        self.line = Line()
+        self._has_spoken = False
+        self.air_kbits = AIR_KBITS[0]
         self.commands = 0
+
+    def reset(self) -> None:
+        """Its power was gone for a moment: it has forgotten what it was told; its line is as at the beginning."""
+        self._let_go()
+        self._settings = Pn532Settings()
+        self._decoder = FrameDecoder()
+        self._answers, self._listing = [], None
+        self._command_part = b""
+        self._target_role = Pn532Target()
+        self.line.reset()
 
     # The field.
 
@@ -104,19 +124,20 @@ class Pn532Chip:
     # The host's UART.
 
     def receive_data(self, data: bytes, now_ms: int) -> None:
-        self._decoder.receive(data)
+        self._decoder.receive(self.line.carry(data))
         while (frame := self._decoder.next_frame()) is not None:
             if frame.is_ack:
                 self._listing = None
                 self._target_role.interrupt()
                 self._answers.clear()
+                self.line.acknowledge()
             elif frame.data[:1] == bytes((HOST_TO_CHIP,)) and len(frame.data) > 1:
                 self._take_command(frame.data[1], frame.data[2:], now_ms)
 
     def data_to_send(self, now_ms: int) -> bytes:
         due = b"".join(data for when_ms, data in self._answers if when_ms <= now_ms)
         self._answers = [answer for answer in self._answers if answer[0] > now_ms]
-        return due
+        return self.line.carry(due)
 
     def next_timeout_ms(self) -> int | None:
         return min((when_ms for when_ms, _ in self._answers), default=None)
@@ -135,6 +156,7 @@ class Pn532Chip:
             0x42: self._communicate_through,
             0x44: self._deselect,
             0x4A: self._list,
+            0x4E: self._speed_up,
             0x52: self._release,
             0x54: self._select,
         }
@@ -154,6 +176,8 @@ class Pn532Chip:
         if answer is None:
             self._answers.append((now_ms + _COMMAND_MS, _ERROR_FRAME))
             return
+        if code == _SET_SERIAL_BAUDRATE:
+            self.line.ask_for(BAUDRATES[parameters[0]])
         if not self._settings.field_is_on:
             self._let_go()
         self._reply(code, answer, now_ms + _COMMAND_MS)
@@ -201,6 +225,7 @@ class Pn532Chip:
         if not self._listed:
             return
         self._listing = None
+        self._has_spoken, self.air_kbits = False, AIR_KBITS[0]
         described = b""
         for number, there in enumerate(self._listed, 1):
             _activate(there)
@@ -222,6 +247,20 @@ class Pn532Chip:
         there = self._target(parameters)
         self._reply(0x54, b"\x00" if there else bytes((_NOT_ACTIVATED,)), now_ms + _COMMAND_MS)
 
+    def _speed_up(self, parameters: bytes, now_ms: int) -> None:
+        """Ask a card for other rates in the air (PPS): such as its answer to select names, and before anything else is said."""
+        there = self._target(parameters)
+        if len(parameters) != 3 or max(parameters[1:]) >= len(AIR_KBITS):
+            self._answers.append((now_ms + _COMMAND_MS, _ERROR_FRAME))
+        elif there is None:
+            self._reply(0x4E, bytes((_NOT_ACTIVATED,)), now_ms + _COMMAND_MS)
+        elif self._has_spoken or not all(offers(there.card.ats, *rates) for rates in enumerate(parameters[1:])):
+            self._reply(0x4E, bytes((_TIMEOUT,)), now_ms + _NO_CARD_MS)
+        else:
+            there.receive(bytes((_PPS, _PPS1_FOLLOWS, parameters[2] << 2 | parameters[1])))
+            self.air_kbits = AIR_KBITS[parameters[1]]
+            self._reply(0x4E, b"\x00", now_ms + _COMMAND_MS)
+
     def _target(self, parameters: bytes) -> TypeA | None:
         number = parameters[0] & _TARGET if parameters else 0
         return self._listed[number - 1] if 1 <= number <= len(self._listed) else None
@@ -230,6 +269,7 @@ class Pn532Chip:
 
     def _exchange(self, parameters: bytes, now_ms: int) -> None:
         there = self._target(parameters)
+        self._has_spoken = True
         apdu, self._command_part = self._command_part + parameters[1:], b""
         if there is None:
             self._reply(0x40, bytes((_NOT_ACTIVATED,)), now_ms + _COMMAND_MS)
@@ -254,6 +294,12 @@ class Pn532Chip:
             self._reply(0x42, bytes((_TIMEOUT,)), now_ms + self._settings.patience_ms)
             return
         self._reply(0x42, b"\x00" + answer, now_ms + _air_ms(len(parameters) + len(answer)) + _CARD_MS)
+
+
+def offers(ats: bytes, way: int, rate: int) -> bool:
+    """Return whether a card has offered a rate by its ATS (TA(1), ISO/IEC 14443-4 section 5.2.4): way 0 to it, 1 from it."""
+    has_rates = len(ats) > 2 and ats[1] & 0x10
+    return not rate or bool(has_rates and ats[2] >> 4 * way & 1 << rate - 1)
 
 
 def _air_ms(size: int) -> int:

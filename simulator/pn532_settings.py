@@ -15,7 +15,8 @@ _CIU_FIFO_DATA = 0x6339
 _FRAMING = 0x03
 _FRAMING_TYPE_A = 0x00
 _REQA = 0x26
-_BIT_RATES = 9
+# SetSerialBaudrate, section 7.2.9, in bits per second.
+BAUDRATES = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_288_000)
 _PATIENCE_MS_MIN = 1
 # RFConfiguration's items: how many bytes each takes.
 _ITEM_BYTES = {0x01: 1, 0x02: 3, 0x04: 1, 0x05: 3, 0x0A: 11, 0x0B: 8, 0x0C: 3, 0x0D: 9}
@@ -56,7 +57,7 @@ class Pn532Settings:
         if code == 0x08:
             return self._write_registers(parameters)
         if code == 0x10:
-            return b"" if len(parameters) == 1 and parameters[0] < _BIT_RATES else None
+            return b"" if len(parameters) == 1 and parameters[0] < len(BAUDRATES) else None
         if code == 0x12 and parameters:
             self.describes_ats = bool(parameters[0] & _AUTOMATIC_RATS)
         if code == 0x32:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from simulator.type_a import TypeA
+from simulator.type_a import Anticollision
 
 TG_INIT_AS_TARGET = 0x8C
 TG_GET_INITIATOR_COMMAND = 0x88
@@ -22,38 +22,6 @@ _BAD_PARAMETER = b"\x10"
 _FIELD_GONE = b"\x29"
 
 
-class _NoCard:
-    """What stands behind anticollision when the host answers the rest."""
-
-    ats = b""
-
-    def __init__(self, uid: bytes) -> None:
-        self.uid = uid
-
-    def process(self, apdu: bytes) -> bytes:
-        raise NotImplementedError
-
-    def reset(self) -> None:
-        """It has nothing in mind."""
-
-
-class _Played(TypeA):
-    """A card of which the chip knows no more than how it is found.
-
-    Attributes:
-        heard: what was said to it once it was selected.
-    """
-
-    def __init__(self, uid: bytes, request_answer: bytes, select_answer: int) -> None:
-        super().__init__(_NoCard(uid))
-        self.request_answer = request_answer
-        self.select_answer = select_answer
-        self.heard: deque[bytes] = deque()
-
-    def _serve(self, frame: bytes) -> None:
-        self.heard.append(frame)
-
-
 class Pn532Target:
     """The chip's part as a card.
 
@@ -62,7 +30,8 @@ class Pn532Target:
     """
 
     def __init__(self) -> None:
-        self._played: _Played | None = None
+        self._played: Anticollision | None = None
+        self._heard: deque[bytes] = deque()
         self._waiting: int | None = None
         self._field_is_gone = False
         self.spoken: deque[bytes] = deque()
@@ -75,7 +44,9 @@ class Pn532Target:
         if code == TG_INIT_AS_TARGET:
             if len(parameters) < _PARAMETERS_BYTES_MIN:
                 return _BAD_PARAMETER
-            self._played = _Played(_RANDOM_UID + parameters[3:6], parameters[1:3], parameters[6])
+            self._heard.clear()
+            self._played = Anticollision(_RANDOM_UID + parameters[3:6], self._heard.append, _nothing)
+            self._played.request_answer, self._played.select_answer = parameters[1:3], parameters[6]
         self._waiting = code
         return self._answer()
 
@@ -95,7 +66,7 @@ class Pn532Target:
         self._field_is_gone = frame is None
         if frame is None:
             self._played.field_off()
-            self._played.heard.clear()
+            self._heard.clear()
         else:
             said = self._played.receive(frame)
         code = self._waiting
@@ -107,10 +78,14 @@ class Pn532Target:
         if self._waiting is None or self._played is None:
             return None
         is_first = self._waiting == TG_INIT_AS_TARGET
-        if self._played.heard:
+        if self._heard:
             self._waiting = None
-            return (_TYPE_A_106 if is_first else _OK) + self._played.heard.popleft()
+            return (_TYPE_A_106 if is_first else _OK) + self._heard.popleft()
         if self._field_is_gone and not is_first:
             self._waiting = None
             return _FIELD_GONE
         return None
+
+
+def _nothing() -> None:
+    """The host has all that is to be forgotten."""

@@ -43,6 +43,7 @@ class ValidatorProcess:
         exit_code: of the last child, once it ended.
         heap_peak: most live heap that it reported, bytes.
         log: its last 50 lines for whoever holds the board.
+        task: of the firmware, from the next start on: `run`, or `inspect`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ValidatorProcess:
         self._dial = dial
         self._hear = hear
         self._options = options
+        self.task = "run"
         self._plug = plug
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._terminals: list[Terminal] = []
@@ -153,7 +155,7 @@ class ValidatorProcess:
         named = ("--nfc", paths[0], "--qr", paths[1], "--driver", paths[2])
         plugged = () if self._plug is None else self._plug.options()
         options = (*named, *cut, *plugged, *self._options)
-        self._child = self._start("run", "--clock", "lockstep", "--rtc", str(now_ms), *options)
+        self._child = self._start(self.task, "--clock", "lockstep", "--rtc", str(now_ms), *options)
         self._take_words_until_idle(now_ms)
 
     def run_until_idle(self, now_ms: int) -> int | None:

@@ -44,6 +44,8 @@ _FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)  # by FSCI and FSDI, ISO/I
 AIR_KBITS = (106, 212, 424)
 # REQA, anticollision of a double UID, RATS and their answers, at 106 kbit/s: 5.7 ms of frames and delays.
 ACTIVATION_MS = 5.7
+# Another rate is asked for at 106 kbit/s: PPS of five bytes, an answer of three.
+SWITCH_BYTES = (5, 3)
 # The reader takes frames of 256 bytes (FSDI 8).
 READER_FRAME_BYTES = 256
 
@@ -71,6 +73,11 @@ def air_ms(command_bytes: int, response_bytes: int, card_frame_bytes: int, kbits
     there = _blocks_ms(command_bytes, card_frame_bytes, kbits)
     back = _blocks_ms(response_bytes, READER_FRAME_BYTES, kbits)
     return there + back + 2 * _FRAME_DELAY_MS
+
+
+def switch_ms() -> float:
+    """Return how long it takes in the air to agree on another rate, without the card's own work."""
+    return sum(_frame_ms(size, AIR_KBITS[0]) + _FRAME_DELAY_MS for size in SWITCH_BYTES)
 
 
 # The link between processor and reader chip: NXP UM0701-02 section 6.2.

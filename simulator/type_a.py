@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from simulator.iso_dep import IsoDep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.iso_dep import Card
 
 REQUEST = b"\x26"
@@ -40,22 +42,21 @@ def cascade_levels(uid: bytes) -> list[bytes]:
     return [level + bytes((reduce(xor, level),)) for level in (*levels, uid)]
 
 
-class TypeA:
-    """One card before a reader that sends raw frames.
+class Anticollision:
+    """How one card is found by a reader that sends raw frames; what is said to it then is somebody else's.
 
     Attributes:
-        card: itself.
-        blocks: its block protocol, reached once it is selected.
         request_answer, select_answer: ATQA, low byte first, and the SAK of its last level.
     """
 
-    def __init__(self, card: Card) -> None:
-        self.card = card
-        self._levels = cascade_levels(card.uid)
-        self.blocks = IsoDep(card)
-        self.request_answer = answer_to_request(card.uid)
+    def __init__(self, uid: bytes, serve: Callable[[bytes], bytes | None], leave: Callable[[], None]) -> None:
+        """Take who answers once it is selected, and who is told that the field is gone."""
+        self._levels = cascade_levels(uid)
+        self._serve = serve
+        self._leave = leave
+        self.request_answer = answer_to_request(uid)
         self.select_answer = SPEAKS_ISO_DEP
-        self._halted = False
+        self.is_halted = False
         self._level: int | None = None
 
     @property
@@ -64,20 +65,19 @@ class TypeA:
 
     def field_off(self) -> None:
         """The reader's field is gone, and with it whatever the card had in mind."""
-        self.card.reset()
-        self.blocks.leave()
-        self._halted = False
+        self._leave()
+        self.is_halted = False
         self._level = None
 
     def receive(self, frame: bytes) -> bytes | None:
         """Return the card's answer to a frame; None when it keeps silent."""
         if frame in {REQUEST, WAKE_UP}:
-            if self._halted and frame == REQUEST:
+            if self.is_halted and frame == REQUEST:
                 return None
             self.field_off()
             self._level = 0
             return self.request_answer
-        if self._halted or self._level is None:
+        if self.is_halted or self._level is None:
             return None
         if self._is_selected:
             return self._serve(frame)
@@ -93,11 +93,29 @@ class TypeA:
         self._level = level + 1
         return bytes((self.select_answer if self._is_selected else MORE_LEVELS,))
 
-    def _serve(self, frame: bytes) -> bytes | None:
+
+class TypeA(Anticollision):
+    """One card before such a reader.
+
+    Attributes:
+        card: itself.
+        blocks: its block protocol, reached once it is selected.
+    """
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self.blocks = IsoDep(card)
+        super().__init__(card.uid, self._take_block, self._forget)
+
+    def _forget(self) -> None:
+        self.card.reset()
+        self.blocks.leave()
+
+    def _take_block(self, frame: bytes) -> bytes | None:
         if frame == HALT and not self.blocks.is_active:
-            self._halted = True
+            self.is_halted = True
             return None
         was_active = self.blocks.is_active
         answer = self.blocks.receive(frame)
-        self._halted = was_active and not self.blocks.is_active
+        self.is_halted = was_active and not self.blocks.is_active
         return answer

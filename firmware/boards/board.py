@@ -32,6 +32,15 @@ if TYPE_CHECKING:
         def closed(self) -> bool:
             """Whether nothing more will come."""
 
+    class Uart(Port, Protocol):
+        """A stream of bytes over a serial line, which begins at 115 200 bit/s.
+
+        It keeps at least 512 bytes that come while nobody reads: a card's answer may arrive while a certificate is opened.
+        """
+
+        def set_rate(self, bits_per_s: int) -> None:
+            """Send what was written, and then go on at another rate."""
+
     class Datagrams(Protocol):
         """Datagrams among the validators of one vehicle. Any may be lost, come twice, or be somebody else's."""
 
@@ -102,7 +111,7 @@ if TYPE_CHECKING:
         """
 
         @property
-        def nfc(self) -> Port: ...
+        def nfc(self) -> Uart: ...
 
         @property
         def qr(self) -> Port: ...

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext
 
 _KEYS_MAX = 256
+_BLOCK_BYTES = 16
 _ES256 = ec.ECDSA(Prehashed(SHA256()), deterministic_signing=True)
 
 
@@ -25,10 +26,10 @@ class Aes:
     """AES-128, see `protocol.cmac.Aes`."""
 
     def ecb_encrypt(self, key: bytes, data: bytes) -> bytes:
-        return _ecb(key, True).update(data)
+        return _ecb(key, True).update(_whole(data))
 
     def ecb_decrypt(self, key: bytes, data: bytes) -> bytes:
-        return _ecb(key, False).update(data)
+        return _ecb(key, False).update(_whole(data))
 
     def cbc_encrypt(self, key: bytes, iv: bytes, data: bytes) -> bytes:
         return _run(Cipher(_aes(key), modes.CBC(iv)).encryptor(), data)
@@ -47,6 +48,13 @@ def _ecb(key: bytes, encrypts: bool) -> CipherContext:
     """A context of ECB has no memory between blocks, so one serves for all of a key's."""
     cipher = Cipher(_aes(key), modes.ECB())  # noqa: S305 - a building block of CMAC and key wrap
     return cipher.encryptor() if encrypts else cipher.decryptor()
+
+
+def _whole(data: bytes) -> bytes:
+    """Whole blocks only: of anything else the context would keep the rest, and hand it to whoever uses the key next."""
+    if len(data) % _BLOCK_BYTES:
+        raise ValueError("AES takes whole blocks of 16 bytes")
+    return data
 
 
 def _run(context: CipherContext, data: bytes) -> bytes:

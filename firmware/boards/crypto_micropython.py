@@ -9,10 +9,16 @@ _CBC = 2
 
 
 class Aes:
-    """AES-128, see `protocol.cmac.Aes`."""
+    """AES-128, see `protocol.cmac.Aes`. Of the last key by which a block was encrypted it keeps what is reckoned from it."""
+
+    def __init__(self) -> None:
+        self._key = b""
+        self._ecb: cryptolib.aes | None = None
 
     def ecb_encrypt(self, key: bytes, data: bytes) -> bytes:
-        return cryptolib.aes(key, _ECB).encrypt(data)  # type: ignore[no-any-return]
+        if self._ecb is None or key != self._key:
+            self._key, self._ecb = key, cryptolib.aes(key, _ECB)
+        return self._ecb.encrypt(data)  # type: ignore[no-any-return]
 
     def ecb_decrypt(self, key: bytes, data: bytes) -> bytes:
         return cryptolib.aes(key, _ECB).decrypt(data)  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES = const(512)
 _RAW_MODE = "r+b"
+_WHEN_SENT = const(1)  # TCSADRAIN, which MicroPython does not name
 
 
 class Uart:
@@ -54,6 +55,14 @@ class Uart:
         self._file.write(data)
         self.written += len(data)
 
+    def set_rate(self, bits_per_s: int) -> None:
+        """Change the rate once what was written has left; a pseudo-terminal only notes it."""
+        import termios  # noqa: PLC0415
+
+        attributes = termios.tcgetattr(self._file.fileno())
+        attributes[4] = attributes[5] = getattr(termios, "B" + str(bits_per_s))
+        termios.tcsetattr(self._file.fileno(), _WHEN_SENT, attributes)
+
     def close(self) -> None:
         """A UART stays open."""
 
@@ -85,6 +94,9 @@ class Silence:
         return b""
 
     def write(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    def set_rate(self, bits_per_s: int) -> None:
         """Nobody listens."""
 
     def close(self) -> None:

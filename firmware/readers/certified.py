@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from firmware.readers.pn532 import Pn532
 from firmware.readers.reader import MediumGone, ReaderFault
 from protocol.cards.emv import BankCardRead, NoPaymentApplication
-from protocol.cards.emv_oda import NotGenuine
+from protocol.cards.emv_keys import NotGenuine
 from protocol.compat import const
 from protocol.decisions import (
     DECISION_ACCEPTED,
@@ -28,6 +28,8 @@ from protocol.errors import CardError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from firmware.boards.board import Uart
+    from firmware.loop import Loop
     from protocol.cards.emv_terminal import Terminal
 
 READ_BANK_CARD = const(0x6A)
@@ -64,7 +66,9 @@ def read_bank_card(terminal: Terminal) -> Generator[bytes, bytes, BankCardRead]:
 class CertifiedReader(Pn532):
     """The driver."""
 
-    is_certified = True
+    def __init__(self, port: Uart, loop: Loop) -> None:
+        super().__init__(port, loop)
+        self.certified = self
 
     async def read_bank_card(self, terminal: Terminal) -> BankCardRead:
         return await self._run(read_bank_card(terminal), _READ_MS)  # type: ignore[no-any-return]

@@ -17,14 +17,15 @@ _START = b"\x00\xff"
 _DATA_BYTES_MAX = const(265)
 
 
-def encode_frame(data: bytes) -> bytes:
-    """Return the frame around `data`, which begins with the direction byte."""
-    size = len(data)
-    checksum = bytes((-sum(data) & 0xFF, 0))
+def encode_frame(head: bytes, rest: bytes = b"") -> bytes:
+    """Return the frame around data in two pieces, of which the first begins with the direction byte."""
+    size = len(head) + len(rest)
+    checksum = -(sum(head) + sum(rest)) & 0xFF
     if size < 256:
-        return b"\x00\x00\xff" + bytes((size, -size & 0xFF)) + data + checksum
+        return b"".join((bytes((0, 0, 0xFF, size, -size & 0xFF)), head, rest, bytes((checksum, 0))))
     high, low = size >> 8, size & 0xFF
-    return b"\x00\x00\xff\xff\xff" + bytes((high, low, -(high + low) & 0xFF)) + data + checksum
+    start = bytes((0, 0, 0xFF, 0xFF, 0xFF, high, low, -(high + low) & 0xFF))
+    return b"".join((start, head, rest, bytes((checksum, 0))))
 
 
 class Frame:
@@ -43,6 +44,10 @@ class Frame:
         self.is_nack = is_nack
 
 
+_ACK_FRAME = Frame(b"", is_ack=True)
+_NACK_FRAME = Frame(b"", is_nack=True)
+
+
 class FrameDecoder:
     """Finds frames in a stream of bytes; what is no frame is passed over.
 
@@ -55,43 +60,50 @@ class FrameDecoder:
         self.faults = 0
 
     def receive(self, data: bytes) -> None:
-        self._data += data
+        self._data = self._data + data if self._data else data
 
     def next_frame(self) -> Frame | None:
-        """Return the next frame, or NEED_DATA."""
+        """Return the next frame, or NEED_DATA. Nothing is copied but what a frame carries: copies are garbage."""
         while True:
-            start = self._data.find(_START)
+            data = self._data
+            start = data.find(_START)
             if start < 0:
-                self._data = self._data[-1:]
+                self._data = data[-1:]
                 return NEED_DATA
-            body = self._data[start + 2 :]
-            if len(body) < 3:
-                self._data = self._data[start:]
+            body = start + 2
+            if len(data) < body + 3:
+                self._data = data[start:]
                 return NEED_DATA
-            if body[:2] == b"\x00\xff" or body[:2] == b"\xff\x00":
-                self._data = body[2:]
-                return Frame(b"", is_ack=body[0] == 0, is_nack=body[0] == 0xFF)
-            head, size = self._head(body)
-            if size < 0:
+            first, second = data[body], data[body + 1]
+            if first + second == 0xFF and (first == 0 or second == 0):
+                self._data = _behind(data, body + 2)
+                return _NACK_FRAME if first else _ACK_FRAME
+            size = first if first and not (first + second) & 0xFF else -1
+            begin = body + 2
+            if first == 0xFF and second == 0xFF:
+                size, begin = _extended_size(data, body), body + 5
+            if size == 0 or len(data) < begin + size + 1:
+                self._data = data[start:]
+                return NEED_DATA
+            end = begin + size
+            content = data[begin:end] if size > 0 else b""
+            if size < 0 or (sum(content) + data[end]) & 0xFF:
                 self.faults += 1
-                self._data = body
+                self._data = data[body:]
                 continue
-            if size == 0 or len(body) < head + size + 1:
-                self._data = self._data[start:]
-                return NEED_DATA
-            data = body[head : head + size]
-            if (sum(data) + body[head + size]) & 0xFF:
-                self.faults += 1
-                self._data = body
-                continue
-            self._data = body[head + size + 1 :]
-            return Frame(data)
+            self._data = _behind(data, end + 1)
+            return Frame(content)
 
-    def _head(self, body: bytes) -> tuple[int, int]:
-        """Return the sizes of a frame's head and data: -1 for no frame, 0 when more bytes are needed to say."""
-        if body[:2] == b"\xff\xff":
-            if len(body) < 5:
-                return 5, 0
-            size = body[2] << 8 | body[3]
-            return 5, size if not (body[2] + body[3] + body[4]) & 0xFF and 0 < size <= _DATA_BYTES_MAX else -1
-        return 2, body[0] if not (body[0] + body[1]) & 0xFF and body[0] else -1
+
+def _behind(data: bytes, end: int) -> bytes:
+    """Return what lies behind a frame: nothing where that is its postamble, or what comes would be copied for its sake."""
+    return b"" if len(data) == end + 1 and data[end] == 0 else data[end:]
+
+
+def _extended_size(data: bytes, body: int) -> int:
+    """Return how much an extended frame carries: -1 when it is none, 0 when more bytes are needed to say."""
+    if len(data) < body + 5:
+        return 0
+    high, low = data[body + 2], data[body + 3]
+    size = high << 8 | low
+    return size if not (high + low + data[body + 4]) & 0xFF and 0 < size <= _DATA_BYTES_MAX else -1

@@ -34,10 +34,8 @@ def command(cla: int, ins: int, p1: int, p2: int, data: bytes = b"", le: int | N
     """Return a command APDU; `le` 0 asks for up to 256 bytes."""
     if len(data) > _COMMAND_DATA_BYTES_MAX:
         raise LocalProtocolError("a short command carries at most 255 bytes")
-    apdu = bytes((cla, ins, p1, p2))
-    if data:
-        apdu += bytes((len(data),)) + data
-    return apdu if le is None else apdu + bytes((le,))
+    head = bytes((cla, ins, p1, p2, len(data)) if data else (cla, ins, p1, p2))
+    return b"".join((head, data, b"" if le is None else bytes((le,))))
 
 
 def select(name: bytes) -> bytes:

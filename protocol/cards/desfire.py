@@ -15,6 +15,7 @@ A card that is torn away stops answering; the driver then closes the generator. 
 yield of CommitTransaction and its response. Its counter, read again later, tells: one more is committed, the same is not.
 
 What was read before `take` is dropped from the transaction MAC's input by AbortTransaction: only what a ride changes is signed.
+What changes a card stands in `desfire_debit`: who only reads cards does not load it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from typing import TYPE_CHECKING
 from protocol.cards import card_layout as layout
 from protocol.cards.apdu import SW_OK, UnexpectedStatus, command, select, split_response
 from protocol.cards.desfire_crypto import command_vector, pad, response_vector, session_keys, shortened
-from protocol.cards.transaction_mac import DEBIT, GET_VALUE, READ_DATA, READ_RECORDS, WRITE_RECORD
+from protocol.cards.transaction_mac import GET_VALUE, READ_DATA, READ_RECORDS
 from protocol.cmac import Cmac
 from protocol.compat import const, constant_time_equal
-from protocol.errors import CardError, LocalProtocolError
+from protocol.errors import CardError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -51,15 +52,11 @@ _CLA = const(0x90)
 _AUTHENTICATE_EV2_FIRST = const(0x71)
 _ADDITIONAL_FRAME = const(0xAF)
 _GET_KEY_VERSION = const(0x64)
-_ABORT = const(0xA7)
-_COMMIT = const(0xC7)
-_RETURN_TRANSACTION_MAC = b"\x01"
 _STATUS_OK = const(0x9100)
 _STATUS_MORE = const(0x91AF)
 _STATUS_AUTHENTICATION = const(0x91AE)
 _BLOCK_BYTES = const(16)
 _MAC_BYTES = const(8)
-_VALUE_BITS = const(31)
 _ZERO_IV = bytes(16)
 
 
@@ -135,8 +132,8 @@ class Session:
         self._cmac = Cmac(self._aes, mac_key)
 
     def _mac(self, code: int, message: bytes) -> bytes:
-        head = bytes((code,)) + self.counter.to_bytes(2, "little") + self._transaction
-        return shortened(self._cmac.digest(head + message))
+        head = bytes((code, self.counter & 0xFF, self.counter >> 8))
+        return shortened(self._cmac.digest(b"".join((head, self._transaction, message))))
 
     def maced(self, ins: int, data: bytes, what: str) -> Conversation:
         """Send a command in CommMode MAC and return the data of the answer, its MAC checked."""
@@ -270,7 +267,7 @@ def read_events(session: Session, count: int) -> Generator[bytes, bytes, list[la
 def read_transaction_mac(session: Session) -> Generator[bytes, bytes, tuple[int, bytes]]:
     """Return the card's transaction counter and its last transaction MAC."""
     header = layout.read_header(layout.FILE_TRANSACTION_MAC, layout.TRANSACTION_MAC_FILE_BYTES)
-    return _counter_and_mac((yield from session.maced(READ_DATA, header, "transaction counter")))
+    return counter_and_mac((yield from session.maced(READ_DATA, header, "transaction counter")))
 
 
 def read_file(session: Session, file: int, what: str) -> Conversation:
@@ -286,35 +283,8 @@ def read_value(session: Session, file: int) -> Generator[bytes, bytes, int]:
     return int.from_bytes(data, "little")
 
 
-def take(session: Session, file: int, amount: int) -> Generator[bytes, bytes, None]:
-    """Begin a transaction and take from a value file, the purse or the trips of a pass; nothing is lost until `commit`.
-
-    An `amount` of 0 only begins it.
-    """
-    yield from session.maced(_ABORT, b"", "abort")
-    if amount:
-        yield from change_value(session, DEBIT, file, amount)
-
-
-def change_value(session: Session, ins: int, file: int, amount: int) -> Generator[bytes, bytes, None]:
-    """Take from a value file, or put into it."""
-    if amount <= 0 or amount >> _VALUE_BITS:
-        raise LocalProtocolError("an amount is more than nothing and fits the purse")
-    yield from session.full(ins, bytes((file,)), amount.to_bytes(4, "little"), "change value")
-
-
-def write_event(session: Session, event: bytes) -> Generator[bytes, bytes, None]:
-    """Write an event; it is there once it is committed."""
-    header = layout.read_header(layout.FILE_EVENTS, layout.EVENT_BYTES)
-    yield from session.full(WRITE_RECORD, header, event, "write event")
-
-
-def commit(session: Session) -> Generator[bytes, bytes, tuple[int, bytes]]:
-    """Commit; return the card's transaction counter after it, and its transaction MAC, 8 bytes."""
-    return _counter_and_mac((yield from session.maced(_COMMIT, _RETURN_TRANSACTION_MAC, "commit")))
-
-
-def _counter_and_mac(data: bytes) -> tuple[int, bytes]:
+def counter_and_mac(data: bytes) -> tuple[int, bytes]:
+    """Return transaction counter and transaction MAC of what the card says of them."""
     if len(data) != layout.TRANSACTION_MAC_FILE_BYTES:
         raise CardError("transaction counter and MAC have 12 bytes")
     return int.from_bytes(data[:4], "little"), data[4:]

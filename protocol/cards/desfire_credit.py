@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol.cards import card_layout as layout
-from protocol.cards.desfire import change_value, commit, native, prove, take, write_event
+from protocol.cards.desfire import native, prove
+from protocol.cards.desfire_debit import change_value, commit, take, write_event
 from protocol.cards.transaction_mac import CREDIT
 from protocol.compat import const
 

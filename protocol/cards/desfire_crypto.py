@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from protocol.cmac import Cmac, aes_cmac
 
 if TYPE_CHECKING:
-    from protocol.cmac import Aes
+    from protocol.cmac import Aes, AesEncryption
 
 _SESSION_ENC = b"\xa5\x5a\x00\x01\x00\x80"
 _SESSION_MAC = b"\x5a\xa5\x00\x01\x00\x80"
@@ -26,7 +26,7 @@ def short_mac(aes: Aes, key: bytes, message: bytes) -> bytes:
     return shortened(aes_cmac(aes, key, message))
 
 
-def diversify(aes: Aes, master: bytes, material: bytes) -> bytes:
+def diversify(aes: AesEncryption, master: bytes, material: bytes) -> bytes:
     """Return a card's own AES-128 key (AN10922 section 2.2): `material` is UID, application and system, 1 to 31 bytes."""
     assert 1 <= len(material) <= 31
     return aes_cmac(aes, master, _DIVERSIFY_AES128 + material, padded_bytes=32)

@@ -21,8 +21,6 @@ from protocol.cards.desfire import (
     KeyInMemory,
     Session,
     authenticate,
-    change_value,
-    commit,
     native,
     read_events,
     read_file,
@@ -30,10 +28,9 @@ from protocol.cards.desfire import (
     read_value,
     require,
     select_transit_card,
-    take,
-    write_event,
 )
 from protocol.cards.desfire_crypto import diversify
+from protocol.cards.desfire_debit import change_value, commit, take, write_event
 from protocol.cards.transaction_mac import CREDIT, DEBIT, WRITE_DATA
 from protocol.compat import const, crc32, hmac_sha256
 from protocol.errors import CardError
@@ -41,7 +38,7 @@ from protocol.errors import CardError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from protocol.cmac import Aes
+    from protocol.cmac import Aes, AesEncryption
 
     Step = Generator[bytes, bytes, None]
     Committed = Generator[bytes, bytes, tuple[int, bytes]]
@@ -94,7 +91,7 @@ class CardKeys:
         self.transaction_mac = transaction_mac
 
 
-def card_keys(aes: Aes, masters: Mapping[str, bytes], uid: bytes, version: int = 1) -> CardKeys:
+def card_keys(aes: AesEncryption, masters: Mapping[str, bytes], uid: bytes, version: int = 1) -> CardKeys:
     """Return the keys of the card with that UID, from a city's masters (the names in `MASTERS`)."""
     material = layout.key_material(uid)
     own = [diversify(aes, masters[name], material) for name in MASTERS]
@@ -334,13 +331,6 @@ def open_at_desk(desk: Desk, keys: CardKeys) -> Generator[bytes, bytes, DeskCard
         trips.append((yield from read_value(session, layout.FILE_TRIPS + slot)))
     events = yield from read_events(session, 0)
     return DeskCard(environment, balance_minor, trips, events, session)
-
-
-def inspect_card(aes: Aes, holder: KeyInMemory) -> Generator[bytes, bytes, tuple[Environment, list[CardEvent]]]:
-    """Read a selected card as an inspector does, under the read key: who it is, and its events, newest first."""
-    session = yield from authenticate(aes, layout.KEY_READ, holder)
-    environment = layout.decode_environment((yield from read_file(session, layout.FILE_ENVIRONMENT, "environment")))
-    return environment, (yield from read_events(session, 0))
 
 
 def _finish(desk: Desk, card: DeskCard, kind: int, amount_minor: int, slot: int = 0) -> Committed:

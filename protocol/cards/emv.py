@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from protocol.cards.acquirer_blob import BLOB_TAGS
 from protocol.cards.apdu import SW_OK, command, require_ok, select, split_response
 from protocol.cards.emv_card_data import CardData
-from protocol.cards.emv_oda import NotGenuine, overwrite, split_cda
+from protocol.cards.emv_keys import NotGenuine, overwrite
+from protocol.cards.emv_oda import split_cda
 from protocol.cards.tlv import find, parse
 from protocol.compat import const, sha1_of
 from protocol.decisions import DECISION_CARD_DECLINES, DECISION_CARD_SIGNATURE_WRONG
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Protocol, TypeVar
 
-    from protocol.cards.emv_oda import OfflineAuthentication, PublicKey
+    from protocol.cards.emv_oda import OfflineAuthentication
     from protocol.cards.emv_terminal import Terminal
 
     Result = TypeVar("Result")
@@ -70,6 +71,7 @@ _SIGNS_CRYPTOGRAM = const(0x01)
 _WANTED_CRYPTOGRAM = const(0x90)
 _CRYPTOGRAM_KIND = const(0xC0)
 _ISSUER_DATA_BYTES_MIN = const(7)
+_FDDA_VERSION = b"\x01"
 
 
 class NoPaymentApplication(CardError):  # noqa: N818 - a result that the validator tells apart
@@ -108,10 +110,13 @@ def read_bank_card(
     name, chosen = yield from select_application()
     card = CardData()
     card.put(_TAG_NAME, name)
+    authentication.begin(name[:_RID_BYTES], card.objects, terminal.today)
     try:
         options = terminal.fill(find(chosen, _TAG_PDOL) or b"")
         request = command(0x80, 0xA8, 0, 0, bytes((0x83, len(options))) + options, 0)
+        authentication.is_signing = name[:_RID_BYTES] == VISA
         locator = yield from _ask(request, "processing options", lambda data: _take_options(card, data))
+        authentication.is_signing = False
         for file, record, is_signed in _records(locator):
             request = command(0x00, 0xB2, record, file << 3 | 4, b"", 0)
             yield from _ask(request, "read record", lambda data: _take_record(card, data, file, is_signed))  # noqa: B023 - asked at once
@@ -122,13 +127,13 @@ def read_bank_card(
         if not (card.number and card.track2):
             raise CardError("the card gives no number or no track")
         card.end_static()
-        key = authentication.card_key(rid, card.objects, card.number, card.static, terminal.today)
         if rid == VISA:
-            _check_alone(card, key, terminal, authentication)
+            _check_alone(card, terminal, authentication, rid)
         else:
-            yield from _check_cryptogram(card, key, terminal, authentication, options)
+            yield from _check_cryptogram(card, terminal, authentication, rid, options)
         return _leave(card, vault, terminal)
     finally:
+        authentication.end()
         card.forget()
 
 
@@ -234,8 +239,16 @@ def _require_offered(information: int) -> None:
         raise NotGenuine(DECISION_CARD_DECLINES, "the card declines")
 
 
-def _check_alone(card: CardData, key: PublicKey, terminal: Terminal, authentication: OfflineAuthentication) -> None:
-    """Check what a card has signed with its processing options (fDDA version 01: over 9F37, 9F02, 5F2A and 9F69)."""
+def _check_alone(card: CardData, terminal: Terminal, authentication: OfflineAuthentication, rid: bytes) -> None:
+    """Check what a card has signed with its processing options (fDDA version 01: over 9F37, 9F02, 5F2A and 9F69).
+
+    9F69 is that version, the card's own unpredictable number (4) and its transaction qualifiers (2). So do others read EMV Book
+    C-3 in public: card applets and kernels, with test cases. What the card signs of its own before that is not looked at.
+    """
+    key = authentication.card_key(rid, card.objects, card.number, card.static, terminal.today)
+    related = card.objects.get(0x9F69, b"")
+    if related[:1] != _FDDA_VERSION:
+        raise NotGenuine(DECISION_CARD_SIGNATURE_WRONG, "the card signs in a way that is not known here")
     if 0x9F27 not in card.objects:  # then the issuer's data tells which cryptogram it is
         issuer_data = card.required(0x9F10)
         if len(issuer_data) < _ISSUER_DATA_BYTES_MIN:
@@ -244,17 +257,22 @@ def _check_alone(card: CardData, key: PublicKey, terminal: Terminal, authenticat
     _require_offered(card.required(0x9F27, 1)[0])
     card.required(0x9F26, 8)
     values = terminal.values
-    said = [values[0x9F37], values[0x9F02], values[0x5F2A], card.objects.get(0x9F69, b"")]
+    said = [values[0x9F37], values[0x9F02], values[0x5F2A], related]
     authentication.dynamic_data(key, card.objects.get(_TAG_SIGNATURE, b""), said)
 
 
 def _check_cryptogram(
-    card: CardData, key: PublicKey, terminal: Terminal, authentication: OfflineAuthentication, options: bytes
+    card: CardData, terminal: Terminal, authentication: OfflineAuthentication, rid: bytes, options: bytes
 ) -> Conversation[None]:
-    """Have a cryptogram made, and check what the card has signed together with it (CDA, EMV Book 2 section 6.6)."""
+    """Have a cryptogram made, and check what the card has signed together with it (CDA, EMV Book 2 section 6.6).
+
+    The card's certificate is checked afterwards: it is looked at while the card signs.
+    """
     related = terminal.fill(card.required(0x8C))
     request = command(0x80, 0xAE, _WANTED_CRYPTOGRAM, 0, related, 0)
+    authentication.is_signing = True
     said = yield from _ask(request, "generate cryptogram", lambda data: _take_cryptogram(card, data))
+    key = authentication.card_key(rid, card.objects, card.number, card.static, terminal.today)
     _require_offered(card.required(0x9F27, 1)[0])
     dynamic = authentication.dynamic_data(key, card.objects.get(_TAG_SIGNATURE, b""), [terminal.values[0x9F37]])
     information, cryptogram, digest = split_cda(dynamic)

@@ -5,7 +5,7 @@ A card may say a thing twice, but not two things. Where objects are nested makes
 
 from __future__ import annotations
 
-from protocol.cards.emv_oda import NotGenuine, is_month, overwrite
+from protocol.cards.emv_keys import NotGenuine, is_month, overwrite
 from protocol.cards.tlv import encode, walk
 from protocol.compat import const
 from protocol.decisions import DECISION_CERTIFICATE_WRONG

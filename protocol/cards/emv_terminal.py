@@ -7,8 +7,9 @@ from protocol.compat import const
 from protocol.errors import CardError
 
 _OPTIONS_BYTES_MAX = const(252)
-# Terminal transaction qualifiers of a transit reader: EMV mode, offline data authentication before online authorisation.
-_TTQ = b"\x27\x00\x40\x00"
+# Terminal transaction qualifiers of a transit reader: EMV mode, offline data authentication before online authorisation, and an
+# online cryptogram wanted, as by whoever says an amount of zero (EMV Contactless Book A section 3.1.1).
+_TTQ = b"\x27\x80\x40\x00"
 _KAZAKHSTAN = b"\x03\x98"
 _TENGE = b"\x03\x98"
 _UNATTENDED_WITH_ONLINE = b"\x25"
@@ -27,7 +28,7 @@ class Terminal:
     """
 
     def __init__(self, amount_minor: int, date: bytes, unpredictable: bytes, knows_date: bool = True) -> None:
-        """Take the amount (0 in transit: the fare is known only at the end of the day), YYMMDD packed, and 4 random bytes."""
+        """Take the amount, YYMMDD packed, and 4 random bytes. In transit the amount is 0, see protocol/SPEC.md."""
         digits = ("000000000000" + str(amount_minor))[-12:]
         self.today = date if knows_date else None
         self.values = {

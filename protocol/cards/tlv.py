@@ -22,6 +22,7 @@ _DEPTH_MAX = const(6)
 _CONSTRUCTED = const(0x20)
 _LONG_TAG = const(0x1F)
 _MORE_TAG_BYTES = const(0x80)
+_LONG_LENGTH = const(0x80)
 _VALUE_BYTES_MAX = const(0xFFFF)
 
 
@@ -32,19 +33,32 @@ def parse(data: Bytes) -> list[tuple[int, Bytes]]:
         CardError: an object is cut off, or there are too many.
     """
     items: list[tuple[int, Bytes]] = []
-    position = 0
-    while position < len(data):
-        if data[position] == 0:  # padding before, between and after objects (EMV Book 3 annex B1)
+    position, end = 0, len(data)
+    while position < end:
+        tag = data[position]
+        if tag == 0:  # padding before, between and after objects (EMV Book 3 annex B1)
             position += 1
             continue
-        tag, position = _read_tag(data, position)
-        size, position = _read_length(data, position)
-        if position + size > len(data):
+        # Most tags have one byte or two, most lengths one: those are read here, and not in functions, which takes twice as long.
+        if tag & _LONG_TAG != _LONG_TAG:
+            position += 1
+        elif position + 1 < end and data[position + 1] < _MORE_TAG_BYTES:
+            tag = tag << 8 | data[position + 1]
+            position += 2
+        else:
+            tag, position = _read_tag(data, position)
+        if position < end and data[position] < _LONG_LENGTH:
+            size = data[position]
+            position += 1
+        else:
+            size, position = _read_length(data, position)
+        after = position + size
+        if after > end:
             raise CardError("a data object is cut off")
         if len(items) == _ITEMS_MAX:
             raise CardError("more data objects than a card may send")
-        items.append((tag, data[position : position + size]))
-        position += size
+        items.append((tag, data[position:after]))
+        position = after
     return items
 
 
@@ -95,7 +109,7 @@ def _read_length(data: Bytes, position: int) -> tuple[int, int]:
         raise CardError("a length is missing")
     size = data[position]
     position += 1
-    if size < 0x80:
+    if size < _LONG_LENGTH:
         return size, position
     count = size & 0x7F
     if not 1 <= count <= 2 or position + count > len(data):
@@ -104,8 +118,8 @@ def _read_length(data: Bytes, position: int) -> tuple[int, int]:
 
 
 def is_constructed(tag: int) -> bool:
-    while tag > 0xFF:
-        tag >>= 8
+    if tag > 0xFF:
+        tag >>= 8 if tag < 0x10000 else 16
     return bool(tag & _CONSTRUCTED)
 
 

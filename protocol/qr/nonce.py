@@ -171,5 +171,9 @@ def check_receipt(receipt: Receipt, device: bytes, city: int, keys: dict[int, by
     key = keys.get(receipt.minute // (24 * 60))
     if key is None or not 0 <= now_s // MINUTE_S - receipt.minute < MINUTES_VALID:
         return DECISION_QR_OTHER_MINUTE
-    is_right = constant_time_equal(_receipt_code(key, receipt), receipt.code)
-    return DECISION_ACCEPTED if is_right else DECISION_QR_WRONG_CODE
+    return DECISION_ACCEPTED if is_genuine_receipt(receipt, key) else DECISION_QR_WRONG_CODE
+
+
+def is_genuine_receipt(receipt: Receipt, key: bytes) -> bool:
+    """Return whether the service has made this receipt, for the validator with that key."""
+    return constant_time_equal(_receipt_code(key, receipt), receipt.code)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from firmware.app import Parts, start
+from firmware.readers.pn532 import RATE_SLOW
 from simulator.pn532_chip import Pn532Chip
 from simulator.virtual_card import VirtualCard
 from tests.firmware.bench_board import BenchBoard, BenchPort
@@ -116,12 +117,14 @@ class RecordedBus(BusBench):
 
     board: _RecordingBoard  # type: ignore[assignment] # another one than a bench bus has
 
-    def start(self) -> None:
+    def start(self, chip: Pn532Chip | None = None) -> None:
         self.board = _RecordingBoard(self)
         self.service = BenchService(self.identity.device, self.board)
         self.board.answer = self.service.answer
-        self.chip = Pn532Chip()
+        self.chip = chip or Pn532Chip()
         self.board.nfc.on_write = self.chip_hears
+        self.board.nfc.on_rate = self.line_changes
+        self.line_changes(RATE_SLOW)
         parts = Parts()
         parts.journal = self._open_journal
         self.loop = start(self.board, _INTERVAL_S, parts=parts)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulator.timing import CardWork, Link, Processor
     from tests.bench_tap.counting import Act, Step
 
-_LISTED, _EXCHANGED = b"\xd5\x4b", b"\xd5\x41"
+_LISTED, _EXCHANGED, _SWITCHED = b"\xd5\x4b", b"\xd5\x41", b"\xd5\x4f"
 _DEFAULT_ATS = b"\x05\x72"
 _RESPONSE_HEAD_BYTES = 3
 
@@ -38,6 +38,11 @@ class Split:
     @property
     def total(self) -> float:
         return float(sum(getattr(self, part.name) for part in fields(self)))
+
+    @property
+    def without_firmware(self) -> float:
+        """What would be left if the firmware computed nothing."""
+        return self.total - self.firmware
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,11 @@ class Tap:
 
     def _exchange_ms(self, answer: bytes) -> tuple[float, float]:
         """Return how long a command and its response are in the air, and how long the card works on it."""
-        if answer[:2] != _EXCHANGED or self._world.card is None:
+        if self._world.card is None:
+            return 0.0, 0.0
+        if answer[:2] == _SWITCHED:
+            return timing.switch_ms(), self._world.card.command.draw(self._chance)
+        if answer[:2] != _EXCHANGED:
             return 0.0, 0.0
         decoder = FrameDecoder()
         decoder.receive(self._command)

@@ -32,12 +32,14 @@ class BenchPort:
     Attributes:
         written: what the validator has sent.
         on_write: told each write; may answer with `give`.
+        on_rate: told each change of the rate.
         closed: nothing more will come.
     """
 
     def __init__(self) -> None:
         self.written = b""
         self.on_write: Callable[[bytes], None] | None = None
+        self.on_rate: Callable[[int], None] | None = None
         self.closed = False
         self._waiting = b""
 
@@ -55,6 +57,10 @@ class BenchPort:
         self.written += data
         if self.on_write is not None:
             self.on_write(data)
+
+    def set_rate(self, bits_per_s: int) -> None:
+        if self.on_rate is not None:
+            self.on_rate(bits_per_s)
 
     def close(self) -> None:
         self.closed = True

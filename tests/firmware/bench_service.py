@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from firmware.journal import Journal
 from firmware.keys import Membership, make_identity
 from firmware.loop import Loop
-from firmware.recorder import Place, Recorder
+from firmware.place import Place
+from firmware.recorder import Recorder
 from firmware.rules import Rules
 from firmware.uploader import Uploader
 from protocol.ack import STATUS_GAP, STATUS_OK, Ack, encode_ack

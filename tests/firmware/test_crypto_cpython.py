@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.boards.crypto_cpython import Es256Signer, Es256Verifier, public_point
+from firmware.boards.crypto_cpython import Aes, Es256Signer, Es256Verifier, public_point
 from protocol.compat import sha256
 from protocol.errors import RemoteProtocolError, UnknownKid
 from protocol.p256 import P256Signer, P256Verifier
@@ -39,3 +39,13 @@ def test_a_key_that_is_not_on_the_curve_is_told() -> None:
 def test_a_name_that_is_not_known_is_told() -> None:
     with pytest.raises(UnknownKid):
         Es256Verifier({}).verify_digest(KID, sha256(b""), bytes(64))
+
+
+def test_half_a_block_is_refused_and_leaves_nothing_behind_for_the_next_one() -> None:
+    key, block = bytes(range(16)), bytes(16)
+    right = Aes().ecb_encrypt(key, block)
+    for transform in (Aes().ecb_encrypt, Aes().ecb_decrypt):
+        with pytest.raises(ValueError, match="whole blocks"):
+            transform(key, block[:7])
+    assert Aes().ecb_encrypt(key, block) == right
+    assert Aes().ecb_decrypt(key, right) == block

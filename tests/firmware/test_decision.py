@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.decision import MediumFacts, Ride, decide
-from protocol.cards.card_layout import SCOPE_LINE, Pass
+from protocol.cards.card_layout import SCOPE_LINE, SCOPE_ZONES, Pass
 from protocol.decisions import (
     DECISION_ACCEPTED,
     DECISION_DENIED,
@@ -222,6 +222,17 @@ def test_a_pass_has_a_time_a_line_and_trips_and_the_one_that_ends_first_pays() -
     two = [Pass(100, MIDDAY_S, MIDDAY_S + 100), Pass(101, MIDDAY_S, MIDDAY_S + 50)]
     decision = decide(held(passes=two), table, None, MIDDAY_S, CLOCK_SYNCHRONISED, 7)
     assert (decision.product, decision.pass_index) == (101, 1)
+
+
+def test_a_pass_for_zones_is_good_at_stops_of_its_zones() -> None:
+    table = ruled(use=USE_PASS_FIRST, zones=[[1, 40, 1], [41, 60, 2], [61, 99, 3]])
+    of_two_zones = held(passes=[Pass(103, 0, MIDDAY_S + 1, SCOPE_ZONES, 0b110)])
+    for stop, product in ((40, PRODUCT_SINGLE), (41, 103), (99, 103), (100, PRODUCT_SINGLE), (None, PRODUCT_SINGLE)):
+        decision = decide(of_two_zones, table, None, MIDDAY_S, CLOCK_SYNCHRONISED, 7, None, stop)
+        assert decision.product == product, stop
+    untold = ruled(use=USE_PASS_FIRST)
+    decision = decide(of_two_zones, untold, None, MIDDAY_S, CLOCK_SYNCHRONISED, 7, None, 41)
+    assert decision.product == PRODUCT_SINGLE, "a city that says nothing of zones has none"
 
 
 def test_a_free_ride_spends_no_pass() -> None:

@@ -112,6 +112,54 @@ def test_a_power_cut_between_the_two_writes_sends_the_rotation_again() -> None:
     assert "rotation" not in bench.board.store.files
 
 
+def refuse(bench: Bench, times: int = 4) -> None:
+    """Let the service not know the key, so often that the validator calls for help."""
+    bench.service.distort = lambda _: http_answer(encode_error(ErrorAnswer(STATUS_KID_UNKNOWN)), 403)
+    for _ in range(times):
+        bench.happen()
+    bench.service.distort = None
+
+
+def test_a_service_restored_from_before_the_rotation_gets_it_once_more_after_a_start() -> None:
+    bench = prepared()
+    bench.happen()
+    new, said = bench.identity.kid, body_of(bench.service.others[0])
+    bench.tap(2)
+    refuse(bench)
+    assert bench.uploader.state == sync.MUST_ENROL
+    bench.start()
+    assert bench.uploader.has_new_key
+    assert bench.happen() == sync.IDLE
+    assert body_of(bench.service.others[-1]) == said
+    assert len(bench.service.others) == 2
+    assert identity_of(bench.board).kid == bench.identity.kid == new
+    assert bench.happen() == sync.IDLE
+    assert bench.journal.acked == 2
+    bench.start()
+    assert not bench.uploader.has_new_key
+
+
+def test_a_rotation_that_is_said_again_and_does_not_help_keeps_nothing_from_being_sent() -> None:
+    bench = prepared()
+    bench.happen()
+    bench.tap(2)
+    refuse(bench)
+    bench.start()
+    refuse(bench)
+    assert bench.uploader.state == sync.MUST_ENROL
+    assert not bench.uploader.has_new_key
+    assert bench.happen() == sync.IDLE
+    assert bench.journal.acked == 2
+
+
+def test_a_rotation_of_an_earlier_enrolment_is_not_said_again() -> None:
+    bench = prepared()
+    bench.happen()
+    bench.membership.enrolled.epoch = 2
+    refuse(bench)
+    assert "rotation" not in bench.board.store.files
+
+
 # The last word.
 
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from firmware.decision import ADULT, MediumFacts
 from firmware.feedback import Feedback
 from firmware.journal import Journal
+from firmware.place import Place
 from firmware.recent_taps import RecentTaps
-from firmware.recorder import Place, Recorder
+from firmware.recorder import Recorder
 from firmware.validator import Validator
 from protocol.fare_rules import FareRules
 from protocol.fare_table import FareTable

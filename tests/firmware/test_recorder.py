@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from firmware.journal import Journal, JournalFull
-from firmware.recorder import Place, Recorder
+from firmware.place import Place
+from firmware.recorder import Recorder
 from protocol.decisions import DECISION_COMMITTED, DECISION_OUTCOME_UNKNOWN, DECISION_TOPPED_UP
 from protocol.tap import (
     CLOCK_HOLDOVER,

@@ -149,6 +149,17 @@ def test_without_a_change_the_list_is_fetched_whole() -> None:
     assert_holds(bench, listed(6, (0, 9)))
 
 
+def test_an_older_list_that_is_given_whole_is_followed_by_the_change_that_leads_on_from_it() -> None:
+    whole, wanted = listed(4, (0, 30)), listed(6, (0, 40))
+    bench = Bench()
+    offer(bench, wanted.number, [sign(encode_list(whole))])
+    offer_change(bench, whole, wanted)
+    fetch(bench, wanted.number)
+    assert_holds(bench, whole)
+    fetch(bench, wanted.number)
+    assert_holds(bench, wanted)
+
+
 def test_a_change_that_does_not_lead_on_makes_it_deny_on_without_a_number_and_fetch_the_whole() -> None:
     before, after = listed(4, (0, 10)), listed(5, (0, 12))
     added = make_delta(before, after).added

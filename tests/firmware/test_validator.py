@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from firmware.feedback import Feedback
 from firmware.journal import Journal
 from firmware.loop import Loop
+from firmware.place import Place
 from firmware.recent_taps import RecentTaps
-from firmware.recorder import Place, Recorder
+from firmware.recorder import Recorder
 from firmware.validator import Validator
 from protocol.enrolment import KeyBundle
 from protocol.fare_table import FareTable

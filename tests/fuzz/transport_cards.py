@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from protocol.cards import card_layout as layout
 from protocol.cards.desfire import (
     KeyInMemory,
-    commit,
     open_transit_card,
     read_key_version,
     select_transit_card,
-    take,
-    write_event,
 )
 from protocol.cards.desfire_crypto import diversify
+from protocol.cards.desfire_debit import commit, take, write_event
 from protocol.cards.ride_event import decode_evidence
 from protocol.errors import CardError
 from tests.fuzz.target import Target

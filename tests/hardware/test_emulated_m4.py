@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 
 import pytest
@@ -9,11 +10,17 @@ import pytest
 from hardware.emulated_m4 import emulator
 from hardware.emulated_m4.image import compiled, files_in, make_image
 from hardware.emulated_m4.operations import count_operations
+from simulator import timing
 from tests.bench_tap.counting import count, counted_steps
+from tests.bench_tap.measure import rates
 from tests.bench_tap.media import RIDES
 from tests.bench_tap.recording import LIGHT, WRITE, record
+from tests.bench_tap.timeline import World, time_of
 from tests.compiled import compile_all
 
+# What a look-up in a deny list may take, with what it reads of flash.
+_LOOK_UP_MS_MAX = 5
+_LOOK_UP_BYTES_MAX = 4096
 HEAP_BYTES = 64 * 1024
 DEVICE_HEAP_BYTES = 180 * 1024
 # What is quick there, of each kind; the others of `tests.run_on_micropython` run there as well, some for minutes.
@@ -121,11 +128,14 @@ def test_every_operation_of_the_table_is_counted() -> None:
     assert len(counts) >= 20
     assert min(counts.values()) > 1000
     assert counts["RSA public, 1984 bits, e = 65537"] > 5 * counts["RSA public, 1984 bits, e = 3"]
+    (look_up,) = [count for name, count in counts.items() if name.startswith("a list of 1000000 media")]
+    flash_ms = timing.read_ms(_LOOK_UP_BYTES_MAX)
+    assert timing.PROCESSORS[timing.REFERENCE].compute_ms(look_up) + flash_ms < _LOOK_UP_MS_MAX
 
 
-# A card with a purse, one with certificates, and a code.
+# A card with a purse, two with certificates, and a code.
 @needs_emulator
-@pytest.mark.parametrize("ride", [RIDES[0], RIDES[1], RIDES[-1]], ids=lambda ride: ride.name)
+@pytest.mark.parametrize("ride", [RIDES[0], RIDES[1], RIDES[3], RIDES[-1]], ids=lambda ride: ride.name)
 def test_the_validator_there_says_byte_for_byte_what_it_says_here(ride) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
     recording = record(ride.riders()[:2])
     riders = counted_steps(recording, count(recording))
@@ -136,3 +146,8 @@ def test_the_validator_there_says_byte_for_byte_what_it_says_here(ride) -> None:
         assert acts[lit].data == b"green"
         assert "program" in [act.kind for act in acts[:lit]], "what the light promises is on flash before"
         assert all(act.instructions for act in acts if act.kind in {LIGHT, WRITE})
+    if ride.firmware_target_ms is not None:
+        link, processor = timing.LINKS[rates(recording)[0]], timing.PROCESSORS[timing.REFERENCE]
+        for work in ride.works.values():
+            split = time_of(riders[1], World(work, link, timing.AIR_KBITS[0], processor), random.Random(1))
+            assert split.firmware < ride.firmware_target_ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol.cards.emv_oda import PublicKey
+from protocol.cards.emv_keys import PublicKey
 from protocol.cards.emv_terminal import Terminal
 from protocol.compat import sha256
 from tests.protocol.transcript import read_exchanges

@@ -13,14 +13,10 @@ from protocol.cards.desfire import (
     NotOurCard,
     Session,
     authenticate,
-    change_value,
-    commit,
     open_transit_card,
     read_key_version,
     read_value,
     select_transit_card,
-    take,
-    write_event,
 )
 from protocol.cards.desfire_credit import authenticate_again, top_up
 from protocol.cards.desfire_crypto import (
@@ -32,6 +28,7 @@ from protocol.cards.desfire_crypto import (
     short_mac,
     transaction_mac_key,
 )
+from protocol.cards.desfire_debit import change_value, commit, take, write_event
 from protocol.cards.transaction_mac import DEBIT, ride_input, top_up_input, transaction_mac
 from protocol.cmac import aes_cmac
 from protocol.errors import CardError, LocalProtocolError

@@ -8,7 +8,8 @@ from protocol.cards.acquirer_blob import BLOB_TAGS
 from protocol.cards.apdu import UnexpectedStatus
 from protocol.cards.emv import NoPaymentApplication, read_bank_card
 from protocol.cards.emv_card_data import CardData
-from protocol.cards.emv_oda import NotGenuine, OfflineAuthentication
+from protocol.cards.emv_keys import NotGenuine
+from protocol.cards.emv_oda import OfflineAuthentication
 from protocol.cards.emv_terminal import Terminal
 from protocol.cards.tlv import encode, parse
 from protocol.compat import sha256
@@ -174,7 +175,7 @@ def test_an_answer_for_another_application_is_refused() -> None:
 
 def test_the_terminal_fills_what_a_card_asks_for() -> None:
     asked = bytes.fromhex("9F6604 9F0206 9F0306 9F1A02 9505 5F2A02 9A03 9C01 9F3704".replace(" ", ""))
-    expected = "27004000 000000012345 000000000000 0398 0000000000 0398 240515 00 01020304".replace(" ", "")
+    expected = "27804000 000000012345 000000000000 0398 0000000000 0398 240515 00 01020304".replace(" ", "")
     assert Terminal(12345, TODAY, UNPREDICTABLE).fill(asked) == bytes.fromhex(expected)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol.cards.emv import read_bank_card
-from protocol.cards.emv_oda import NotGenuine, OfflineAuthentication, PublicKey, is_past, split_cda
+from protocol.cards.emv_keys import NotGenuine, PublicKey, is_past
+from protocol.cards.emv_oda import OfflineAuthentication, split_cda
 from protocol.cards.tlv import encode
 from protocol.compat import sha1_of
 from protocol.decisions import (
@@ -218,6 +219,79 @@ def test_the_second_card_of_an_issuer_saves_an_operation() -> None:
     authentication.use(authorities())
     answer_all(read_bank_card(OpenVault(), terminal(), authentication), answers_of(VISA_CASE))
     assert authentication.operations == 15, "a new list of authorities makes it forget"
+
+
+class Witness(OfflineAuthentication):
+    """It shows what it had opened, once it is over.
+
+    Attributes:
+        opened: the buffers, as they are now.
+    """
+
+    opened: list[bytearray]
+
+    def end(self) -> None:
+        self.opened = [block for _, _, block in self._opened]
+        super().end()
+
+
+def look_ahead(authentication: OfflineAuthentication, answers: list[bytes]) -> list[int]:
+    """Hold a conversation as a driver that looks ahead at each command; return how many operations were done by then."""
+    conversation = read_bank_card(OpenVault(), terminal(), authentication)
+    next(conversation)
+    done = []
+    try:
+        for answer in answers:
+            authentication.look_ahead()
+            done.append(authentication.operations)
+            conversation.send(answer)
+    except StopIteration:
+        return done
+    raise AssertionError(done)
+
+
+def test_certificates_are_opened_while_the_card_is_at_work() -> None:
+    for case, expected in ((VISA_CASE, [0, 0, 0, 0, 0, 0, 1]), (MASTERCARD_CASE, [0, 0, 0, 0, 0, 0, 1, 2])):
+        authentication = Witness(authorities())
+        assert look_ahead(authentication, answers_of(case)) == expected
+        assert authentication.operations == 3, "each certificate is opened once"
+        assert look_ahead(authentication, answers_of(case))[-1] == expected[-1] + 2, "the issuer's is kept"
+        assert authentication.operations == 5
+
+
+def is_overwritten(authentication: Witness) -> bool:
+    return all(block == bytes(len(block)) for block in authentication.opened)
+
+
+def test_what_was_opened_is_overwritten_however_the_conversation_ends() -> None:
+    for case in CARDS:
+        authentication = Witness(authorities())
+        look_ahead(authentication, answers_of(case))
+        assert len(authentication.opened) == 3
+        assert is_overwritten(authentication)
+        authentication.look_ahead()  # nobody is there any more
+        for turn in (ISSUER, CARD):
+            authentication = Witness(authorities())
+            wrong = flipped(case, turn, 100)
+            assert refusal(NotGenuine, look_ahead, authentication, wrong) == "a certificate does not hold"
+            assert is_overwritten(authentication)
+
+
+def test_what_was_opened_of_a_card_that_leaves_is_overwritten() -> None:
+    authentication = Witness(authorities())
+    conversation = read_bank_card(OpenVault(), terminal(), authentication)
+    next(conversation)
+    for answer in answers_of(MASTERCARD_CASE)[:-1]:
+        conversation.send(answer)
+        authentication.look_ahead()
+    conversation.close()
+    assert len(authentication.opened) == 2, "it was torn away while it signed"
+    assert is_overwritten(authentication)
+
+
+def test_a_card_signs_by_the_version_that_is_known_here() -> None:
+    for before, after in (("9f690701", "9f690702"), ("9f690701", "9f6b0701")):
+        assert reason(VISA_CASE, changed(VISA_CASE, KEYS, before, after)) == DECISION_CARD_SIGNATURE_WRONG
 
 
 def test_a_kept_issuer_is_revoked_and_ages_like_any_other() -> None:

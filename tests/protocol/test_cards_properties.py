@@ -11,14 +11,12 @@ from protocol.cards import card_layout as layout
 from protocol.cards.desfire import (
     KeyInMemory,
     TransitCard,
-    commit,
     open_transit_card,
     read_key_version,
     select_transit_card,
-    take,
-    write_event,
 )
 from protocol.cards.desfire_crypto import diversify
+from protocol.cards.desfire_debit import commit, take, write_event
 from protocol.cards.desfire_issue import MASTERS as MASTER_NAMES
 from protocol.cards.emv import BankCardRead, read_bank_card
 from protocol.cards.emv_oda import OfflineAuthentication

@@ -70,6 +70,7 @@ def test_rules_come_back_and_what_is_not_said_has_its_default() -> None:
     rules = decode_fare_table(encode_fare_table(_TABLE)).rules
     assert (rules.same_trip_s, rules.next_trip_s, rules.transfer_s, rules.quotas, rules.use) == (60, 0, 0, {}, 0)
     said = {1: [3600, 1800], 2: [1800, 2, 0], 3: {3: 2}, 4: [7, 9], 5: [18_000, 10_800], 6: 2, 7: 7, 8: [1, 4]}
+    said[9] = [[1, 40, 1], [41, 41, 16]]
     rules = decode_fare_table(_ruled(said)).rules
     assert (rules.same_trip_s, rules.next_trip_s) == (3600, 1800)
     assert (rules.transfer_s, rules.transfers_max, rules.transfer_fare_minor) == (1800, 2, 0)
@@ -90,11 +91,29 @@ def test_a_service_day_may_end_after_midnight() -> None:
     assert rules.day_of(midnight_s + 3 * 3600) == 19_857
 
 
+def test_a_stop_lies_in_the_zone_of_its_range_or_in_none() -> None:
+    rules = FareRules({9: [[1, 40, 1], [41, 41, 2], [50, 60, 1]]})
+    found = [rules.zone_of(stop) for stop in (None, 0, 1, 40, 41, 42, 55, 61)]
+    assert found == [None, None, 1, 1, 2, None, 1, None]
+    assert FareRules().zone_of(1) is None
+
+
 def test_what_are_no_rules_is_refused() -> None:
     refused: list[Any] = [
         {},
         {0: 1},
+        {10: 1},
         {9: 1},
+        {9: []},
+        {9: [1]},
+        {9: [[1, 2]]},
+        {9: [[1, 2, 0]]},
+        {9: [[1, 2, 17]]},
+        {9: [[2, 1, 1]]},
+        {9: [[1, 2, 1], [2, 3, 2]]},
+        {9: [[3, 4, 1], [1, 2, 2]]},
+        {9: [[1, 2**32, 1]]},
+        {9: [[at, at, 1] for at in range(65)]},
         {1: [60]},
         {1: [60, 0]},
         {1: [60, -1]},

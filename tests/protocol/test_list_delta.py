@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protocol import cbor
 from protocol.compat import sha256
 from protocol.errors import DocumentError, ListGapError, LocalProtocolError
-from protocol.limits import LIST_DELTA_ENTRIES_MAX, LIST_PARTS_MAX
-from protocol.list_delta import apply_delta, decode_delta, encode_delta, make_delta
+from protocol.limits import LIST_DELTA_ENTRIES_MAX, LIST_ENTRIES_MAX, LIST_PARTS_MAX
+from protocol.list_delta import apply_delta, decode_delta, encode_delta, make_change, make_delta
 from protocol.medium_list import (
     LIST_ALLOW,
     LIST_DENY,
@@ -20,6 +22,9 @@ from protocol.medium_list import (
     make_list,
 )
 from tests.protocol.expect import refusal
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _TOKENS = [sha256(str(number).encode())[:16] for number in range(60)]
 _HELD = make_list(LIST_DENY, 10, 2000, _TOKENS[:40])
@@ -49,6 +54,32 @@ def test_the_list_held_stays_as_it_is() -> None:
     apply_delta(_HELD, _DELTA)
     assert _HELD.entries == before
     assert _HELD.number == 10
+
+
+def test_a_change_is_made_of_what_comes_and_what_goes() -> None:
+    delta, after = make_change(_HELD, 12, _TOKENS[35:45] + _TOKENS[40:41], _TOKENS[:5] + _TOKENS[50:])
+    assert (len(delta.added), len(delta.removed)) == (5 * 8, 5 * 8)
+    assert after.entries == make_list(LIST_DENY, 12, 2000, _TOKENS[5:45]).entries
+    assert (after.number, after.expires_s) == (12, 2000)
+    assert apply_delta(_HELD, decode_delta(encode_delta(delta))).entries == after.entries
+    nothing, same = make_change(_HELD, 12, _TOKENS[:1], _TOKENS[50:])
+    assert (nothing.added, nothing.removed, same.entries) == (b"", b"", _HELD.entries)
+
+
+def test_a_change_that_is_too_long_or_makes_the_list_too_long_is_refused() -> None:
+    tokens = [number.to_bytes(8, "big") for number in range(LIST_DELTA_ENTRIES_MAX + 1)]
+    assert refusal(LocalProtocolError, make_change, _HELD, 12, tokens, ())
+    as_long_as_may_be: Any = range(LIST_ENTRIES_MAX * 8)
+    full = _Untouched(LIST_DENY, 10, 2000, as_long_as_may_be)
+    assert refusal(LocalProtocolError, make_change, full, 12, [b"new entry"], ())
+
+
+class _Untouched(MediumList):
+    """A list of which only the size is looked at."""
+
+    def holds(self, token: bytes) -> bool:
+        del token
+        return False
 
 
 def test_changes_follow_on_from_one_another() -> None:

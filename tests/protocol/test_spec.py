@@ -69,7 +69,7 @@ def test_every_key_of_a_message_has_a_row() -> None:
     )
     for title, keys in titles:
         assert _keys_in(_section(title)) == list(range(keys))
-    assert _keys_in(_section("Fare rules")) == list(range(1, 9))
+    assert _keys_in(_section("Fare rules")) == list(range(1, 10))
     assert _keys_in(_section("Key set").split("| Role |")[0]) == list(range(5))
     assert _keys_in(_section("Ack").split("| Status |")[0]) == list(range(12))
     assert _keys_in(_section("Record").split("| Kind |")[0]) == list(range(24))

@@ -128,6 +128,8 @@ def test_the_grammar_knows_every_key_and_no_other(name: str) -> None:
         ("fare-table", 5, {1: {1: -1}}),
         ("fare-table rules", 6, {1: [60]}),
         ("fare-table rules", 6, {6: 3}),
+        ("fare-table rules", 6, {9: [[1, 2, 17]]}),
+        ("fare-table rules", 6, {9: [[1, 2]]}),
         ("list", 4, 3001),
         ("list", 1, 4),
         ("list part", 6, 0),

@@ -17,18 +17,15 @@ from protocol.cards.desfire import (
     Session,
     TransitCard,
     authenticate,
-    change_value,
-    commit,
     open_transit_card,
     read_file,
     read_key_version,
     read_value,
     select_transit_card,
-    take,
-    write_event,
 )
 from protocol.cards.desfire_credit import authenticate_again, credit
 from protocol.cards.desfire_crypto import diversify
+from protocol.cards.desfire_debit import change_value, commit, take, write_event
 from protocol.cards.desfire_issue import plain, write_data
 from protocol.cards.transaction_mac import CREDIT, DEBIT, LIMITED_CREDIT, ride_input, transaction_mac
 from simulator.desfire_card import DesfireCard, TornAway

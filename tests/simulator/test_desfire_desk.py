@@ -17,6 +17,7 @@ from protocol.cards.desfire import (
     read_key_version,
     select_transit_card,
 )
+from protocol.cards.desfire_inspect import inspect_card
 from protocol.cards.desfire_issue import (
     CardKeys,
     Desk,
@@ -24,7 +25,6 @@ from protocol.cards.desfire_issue import (
     card_keys,
     change_keys,
     format_card,
-    inspect_card,
     issue_card,
     load_pass,
     open_at_desk,

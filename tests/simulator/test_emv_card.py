@@ -11,7 +11,8 @@ from protocol.cards import card_layout as layout
 from protocol.cards.apdu import command, select
 from protocol.cards.desfire import NotOurCard, select_transit_card
 from protocol.cards.emv import BankCardRead, NoPaymentApplication, read_bank_card
-from protocol.cards.emv_oda import NotGenuine, OfflineAuthentication, PublicKey
+from protocol.cards.emv_keys import NotGenuine, PublicKey
+from protocol.cards.emv_oda import OfflineAuthentication
 from protocol.cards.emv_terminal import Terminal
 from protocol.decisions import DECISION_CARD_DECLINES, DECISION_CERTIFICATE_EXPIRED, DECISION_CERTIFICATE_WRONG
 from protocol.errors import CardError

@@ -73,6 +73,62 @@ def test_the_chip_says_which_it_is_and_takes_settings(host: Host) -> None:
     assert host.ask(0x16, 0xF0, 0) == b"\x00"
 
 
+def test_it_changes_its_rate_once_its_answer_is_acknowledged(host: Host) -> None:
+    assert host.ask(0x10, 7) == b""
+    assert host.chip.line.rate == 115_200
+    host.chip.receive_data(ACK, host.now_ms)
+    assert host.chip.line.rate == 921_600
+    host.chip.receive_data(ACK, host.now_ms)
+    assert host.chip.line.rate == 921_600, "the next ACK is an ACK"
+    host.chip.reset()
+    assert host.chip.line.rate == 115_200
+
+
+def test_at_another_rate_than_the_hosts_it_hears_and_says_noise(host: Host) -> None:
+    host.chip.line.host_rate = 921_600
+    host.chip.receive_data(encode_frame(b"\xd4\x02"), host.now_ms)
+    assert host.chip.next_timeout_ms() is None
+    host.chip.line.host_rate = 115_200
+    host.start(0x02)
+    host.chip.line.host_rate = 921_600
+    decoder = FrameDecoder()
+    decoder.receive(host.chip.data_to_send(host.now_ms + 1))
+    assert decoder.next_frame() is None
+
+
+def test_a_chip_may_say_that_it_changes_and_not_do_it(host: Host) -> None:
+    host.chip.line.keeps_rate = True
+    assert host.ask(0x10, 7) == b""
+    host.chip.receive_data(ACK, host.now_ms)
+    assert host.chip.line.rate == 115_200
+
+
+def test_a_card_speaks_faster_in_the_air_where_it_offers_that_and_nothing_was_said_before(host: Host) -> None:
+    host.chip.present(_transit_card(), host.now_ms)
+    host.ask(0x4A, 2, 0)
+    assert host.ask(0x4E, 1, 2, 2) == b"\x00"
+    assert host.chip.air_kbits == 424
+    assert host.ask(0x40, 1, data=_SELECT)[:1] == b"\x00"
+    assert host.ask(0x4E, 1, 1, 1) == b"\x01", "now it is too late"
+
+
+def test_a_bank_card_does_not_answer_to_another_rate(host: Host) -> None:
+    host.chip.present(_bank_card(), host.now_ms)
+    host.ask(0x4A, 2, 0)
+    assert host.ask(0x4E, 1, 2, 2) == b"\x01"
+    assert host.ask(0x4E, 1, 0, 0) == b"\x00"
+    assert host.ask(0x4E, 2, 0, 0) == b"\x27"
+    assert host.chip.air_kbits == 106
+
+
+@pytest.mark.parametrize("parameters", [(1,), (1, 0), (1, 3, 0), (1, 0, 0, 0)])
+def test_a_malformed_wish_for_another_rate_is_answered_with_an_error_frame(
+    host: Host, parameters: tuple[int, ...]
+) -> None:
+    host.start(0x4E, *parameters)
+    assert host.chip.data_to_send(host.now_ms + 1) == _ERROR_FRAME
+
+
 def test_it_acknowledges_an_unknown_command_and_answers_with_an_error_frame(host: Host) -> None:
     host.start(0x77)
     assert host.chip.data_to_send(host.now_ms + 1) == _ERROR_FRAME

@@ -6,8 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from firmware.app import Parts, start
+from firmware.inspection import start as start_inspection
 from firmware.journal import Journal
 from firmware.keys import make_identity, save_membership
+from firmware.readers.pn532 import RATE_SLOW
 from firmware.token_list import encode_trailer
 from protocol.cards.card_layout import Environment
 from protocol.cose import TYP_FARE_TABLE, sign1
@@ -33,11 +35,12 @@ from simulator.desfire_card import DesfireCard
 from simulator.flash import NorFlash
 from simulator.phone import PhoneTicket
 from simulator.pn532_chip import Pn532Chip
-from tests.firmware.bench_board import NOW_S, BenchBoard, DictStore, run_for
+from tests.firmware.bench_board import NOW_S, BenchBoard, BenchDatagrams, DictStore, run_for
 from tests.firmware.bench_service import (
     AUDIENCE,
     CITY,
     DOCUMENT_KEY,
+    EPOCH,
     QR_MASTER,
     TRANSIT_DEBIT,
     TRANSIT_READ,
@@ -50,6 +53,7 @@ from tests.simulator.old_card import old_card
 if TYPE_CHECKING:
     from typing import Any
 
+    from firmware.loop import Loop
     from simulator.certified_reader import CertifiedModule
     from simulator.iso_dep import Card
 
@@ -71,6 +75,7 @@ FARES = {
     MEDIUM_CASH: {ADULT: 20_000},
 }
 LOOK_MS = 3_000
+VEHICLE_SECRET = b"A-101..."
 
 
 def make_card(number: int = 1, balance_minor: int = BALANCE_MINOR, **changes: Any) -> DesfireCard:  # noqa: ANN401
@@ -143,17 +148,26 @@ class BusBench:
     Attributes:
         board, chip, loop: of the present life of the program.
         flash, store: what outlives a power cut.
+        plug: of the vehicle's network; None for a vehicle with one door.
         profile: how it holds its keys, from the next start on.
         module: the certified reader that it has instead of a PN532, from the next start on.
         service: who answers the outbox.
     """
 
-    def __init__(self, policy: str = "refuse", sectors: int = 16, table: bytes | None = None, number: int = 1) -> None:
+    def __init__(
+        self,
+        policy: str = "refuse",
+        sectors: int = 16,
+        table: bytes | None = None,
+        number: int = 1,
+        plug: BenchDatagrams | None = None,
+    ) -> None:
         self.policy = policy
         self.flash = NorFlash(sectors)
         self.store = DictStore()
         self.now_ms = 0
         self.profile = 1
+        self.plug = plug
         self.module: CertifiedModule | None = None
         board = BenchBoard(store=self.store)
         board.random_bytes(32 * (number - 1))
@@ -161,7 +175,9 @@ class BusBench:
         today = NOW_S // DAY_S
         keys = {day: day_key(QR_MASTER, day) for day in range(today - 1, today + 2)}
         enrolled = encode_enrolled(make_enrolled(self.identity.device))
-        save_membership(board, self.identity, enrolled, make_bundle(keys).encode())
+        bundle = make_bundle(keys)
+        bundle.vehicle_secret = VEHICLE_SECRET
+        save_membership(board, self.identity, enrolled, bundle.encode())
         self.store.write("acquirer-keys", initial_key("bench"))
         payload = authorities_payload(1, NOW_S + 86_400)
         keep_authorities(self.store, self.identity.derived_key(b"documents"), payload)
@@ -183,8 +199,8 @@ class BusBench:
         journal.recover()
         return journal
 
-    def start(self) -> None:
-        """Switch the validator on."""
+    def start(self, chip: Pn532Chip | None = None) -> None:
+        """Switch the validator on, and its chip as well, unless that was on all the time."""
         self.flash.cut_after_bytes = None
         self.board = WatchedBoard(flash=self.flash, store=self.store)
         self.board.profile = self.profile
@@ -192,12 +208,19 @@ class BusBench:
         self.board.open_journal = self.journal_anew
         if self.service is not None:
             self.board.answer = self.service.answer
-        self.chip: Any = self.module or Pn532Chip()
+        self.chip: Any = chip or self.module or Pn532Chip()
         self.board.nfc.on_write = self.chip_hears
+        self.board.nfc.on_rate = self.line_changes
+        self.line_changes(RATE_SLOW)
+        self.board.neighbours = self.plug
+        self.loop = self.wire()
+        self.run(100)
+
+    def wire(self) -> Loop:
+        """Wire the program that the device runs."""
         parts = Parts()
         parts.journal = self._open_journal
-        self.loop = start(self.board, policy_when_full=self.policy, parts=parts)
-        self.run(100)
+        return start(self.board, policy_when_full=self.policy, parts=parts)
 
     def deny(self, token: bytes) -> None:
         """Put a medium on the deny list, and start anew."""
@@ -207,10 +230,10 @@ class BusBench:
         self.store.write("deny-list", token + trailer)
         self.restart()
 
-    def restart(self) -> None:
-        """The power was gone for a while."""
+    def restart(self, chip: Pn532Chip | None = None) -> None:
+        """The power was gone for a while; not that of the chip, where one is given."""
         self.now_ms += self.board.now_ms + 25_000
-        self.start()
+        self.start(chip)
 
     def state(self) -> tuple[bytes, dict[str, bytes]]:
         """What a power cut leaves."""
@@ -224,6 +247,10 @@ class BusBench:
 
     def run(self, duration_ms: int) -> None:
         run_for(self.board, self.loop, duration_ms)
+
+    def line_changes(self, bits_per_s: int) -> None:
+        """The validator speaks to the chip at another rate."""
+        self.chip.line.host_rate = bits_per_s
 
     def chip_hears(self, data: bytes) -> None:
         self.chip.receive_data(data, self.board.now_ms)
@@ -269,6 +296,10 @@ class BusBench:
         told = [line for line in self.board.told[before:] if not line.startswith("beep")]
         return ", ".join(line.removeprefix("show ") for line in told)
 
+    def keep_up_with(self, other: BusBench) -> None:
+        """Let as much time pass as has passed for another device of the vehicle."""
+        self.run(max(other.now_ms + other.board.now_ms - self.now_ms - self.board.now_ms, 0))
+
     # Witnesses.
 
     def taps(self) -> dict[int, Tap]:
@@ -279,3 +310,17 @@ class BusBench:
         taps = self.taps()
         committed = [intent for intent, ends in outcomes_of(taps).items() if DECISION_COMMITTED in ends]
         return [taps[intent].fare_minor or 0 for intent in sorted(committed)]
+
+
+class InspectorBench(BusBench):
+    """An inspector's device on the same vehicle, before the same media."""
+
+    def wire(self) -> Loop:
+        identity = self.identity
+        self._arguments = (self.flash, identity.derived_key(b"journal"), identity.device, EPOCH)
+        return start_inspection(self.board, 180)
+
+
+def plugged(door: BenchDatagrams, inspector: BenchDatagrams) -> None:
+    """Let the datagrams of each arrive at the other."""
+    door.others, inspector.others = [inspector], [door]

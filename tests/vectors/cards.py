@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmware.boards.crypto_cpython import Aes
 from protocol.cards import card_layout as layout
-from protocol.cards import desfire, desfire_credit
+from protocol.cards import desfire, desfire_credit, desfire_debit
 from protocol.cards.desfire_crypto import diversify
+from protocol.cards.desfire_inspect import inspect_card
 from protocol.cards.desfire_issue import MASTERS
 from protocol.cards.emv import read_bank_card
-from protocol.cards.emv_oda import OfflineAuthentication, PublicKey
+from protocol.cards.emv_keys import PublicKey
+from protocol.cards.emv_oda import OfflineAuthentication
 from protocol.cards.emv_terminal import Terminal
 from protocol.errors import CardError
 from simulator import emv_issuer
 from simulator.desfire_card import DesfireCard
 from simulator.desfire_files import RecordFile
 from simulator.emv_card import MASTERCARD_LIKE, VISA_LIKE, EmvCard
+from tests.firmware.bench_board import BenchBoard
 from tests.simulator.old_card import old_card
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def _ride(card: DesfireCard, random_a: bytes) -> dict[str, Any]:
     steps: dict[str, list[list[str]]] = {"select": [], "open": [], "take": [], "write": [], "commit": []}
     _hold(card, desfire.select_transit_card(), steps["select"])
     opened = _hold(card, _opening(card.uid, random_a), steps["open"])
-    _hold(card, desfire.take(opened.session, layout.FILE_PURSE, _FARE_MINOR), steps["take"])
+    _hold(card, desfire_debit.take(opened.session, layout.FILE_PURSE, _FARE_MINOR), steps["take"])
     balance_minor = opened.balance_minor - _FARE_MINOR
     event = layout.CardEvent(
         layout.EVENT_PURSE,
@@ -85,8 +88,8 @@ def _ride(card: DesfireCard, random_a: bytes) -> dict[str, Any]:
         3,
         product=1,
     )
-    _hold(card, desfire.write_event(opened.session, event.encode()), steps["write"])
-    counter, mac = _hold(card, desfire.commit(opened.session), steps["commit"])
+    _hold(card, desfire_debit.write_event(opened.session, event.encode()), steps["write"])
+    counter, mac = _hold(card, desfire_debit.commit(opened.session), steps["commit"])
     assert counter == opened.counter + 1
     return steps | {
         "random_a": random_a.hex(),
@@ -103,6 +106,16 @@ def _open_only(card: DesfireCard, random_a: bytes) -> list[list[str]]:
     with suppress(CardError):
         _hold(card, desfire.select_transit_card(), [])
         _hold(card, _opening(card.uid, random_a), said)
+    return said
+
+
+def _inspection(card: DesfireCard) -> list[list[str]]:
+    """Read the card as an inspector's device on the bench does."""
+    card.reset()
+    said: list[list[str]] = []
+    _hold(card, desfire.select_transit_card(), said)
+    key = diversify(Aes(), _key("transit_read_master"), layout.key_material(card.uid))
+    _hold(card, inspect_card(Aes(), desfire.KeyInMemory(Aes(), key, BenchBoard().random_bytes(16))), said)
     return said
 
 
@@ -146,11 +159,13 @@ def transit_ride() -> dict[str, Any]:
         "category": environment.category,
         "expires_s": environment.expires_s,
         "fare_minor": _FARE_MINOR,
+        "read_master": _key("transit_read_master").hex(),
         "debit_master": _key("transit_debit_master").hex(),
         "credit_master": _key("transit_credit_master").hex(),
         "mac_master": _key("transit_mac_master").hex(),
         **_ride(card, random_a),
         "top_up": _top_up(card, random_a),
+        "inspection": _inspection(card),
         "open_old": _open_only(old_card(_UID, environment, _BALANCE_MINOR, masters), random_a),
     }
     events = card.applications[layout.APPLICATION_ID].files[layout.FILE_EVENTS]

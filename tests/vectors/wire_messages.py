@@ -241,9 +241,9 @@ def make_payloads(aes: Aes) -> dict[str, tuple[bytes, str, str, P256Signer]]:
     document = make_signer(SERVICE_PRIVATE - 1)
     batch = make_batch(["boot", "intent", "outcome", "cash", "refused", "test-tap", "lost-range"])
     fares = FareTable(4, NOW_S - 3600, NOW_S + 86400, 1, {1: {1: 12000, 2: 6000, 5: 0}, 6: {1: 20000}})
-    rules = FareRules(
-        {1: (3600, 1800), 2: (1800, 2, 0), 3: {3: 2}, 4: [20_000], 5: (18_000, 10_800), 6: 1, 7: 3, 8: [4]}
-    )
+    said = {1: (3600, 1800), 2: (1800, 2, 0), 3: {3: 2}, 4: [20_000], 5: (18_000, 10_800), 6: 1, 7: 3, 8: [4]}
+    said[9] = [[1, 99, 1], [100, 100, 2]]
+    rules = FareRules(said)
     ruled = FareTable(5, NOW_S, NOW_S + 86400, 1, fares.fares, rules)
     tokens = [sha256(b"denied %d" % number)[:16] for number in range(4)]
     deny_list = make_list(LIST_DENY, 10, NOW_S + 86400, tokens[:3])

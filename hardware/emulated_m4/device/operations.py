@@ -15,10 +15,12 @@ from micropython import const
 from firmware.boards.crypto_micropython import Aes
 from firmware.journal import Journal
 from firmware.readers.pn532_frames import Frame, FrameDecoder, encode_frame
+from firmware.token_list import ChangedList, StoredList
+from hardware.emulated_m4.device.parts import memory_of
 from protocol import p256
 from protocol.cards.tlv import find
 from protocol.cmac import aes_cmac
-from protocol.compat import hmac_sha256
+from protocol.compat import hmac_sha256, sha256
 from protocol.tap import Tap, encode_tap
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _MASK = const(0x3FFFFFFF)
 _RUNS = const(5)
+_LOOK_UPS = const(64)
+_ENTRY_BYTES = const(8)
+_DENY = const(1)
 _KEY = bytes(range(16))
 _KILOBYTE = bytes(1024)
 _NUMBER = int.from_bytes(b"\x5a" + bytes(range(247)), "big")
@@ -53,6 +58,33 @@ class Flash:
         if operation == 6:
             self._sectors[argument][:] = b"\xff" * 4096
         return {4: len(self._sectors), 5: 4096}.get(operation, 0)
+
+
+class Media:
+    """Lists of media on flash; it counts what is read of them."""
+
+    def __init__(self) -> None:
+        self._files = {name: memory_of("/rom/" + name) for name in ("media", "changes")}
+        self.reads = self.bytes_read = 0
+
+    def entries(self, name: str) -> int:
+        return int(len(self._files[name]) // _ENTRY_BYTES)
+
+    def read_at(self, name: str, offset: int, count: int) -> bytes:
+        self.reads += 1
+        self.bytes_read += count
+        return bytes(self._files[name][offset : offset + count])
+
+
+def changed_list(media: Media) -> ChangedList:
+    """Return a long list, and beside it what has come and gone since."""
+    half = media.entries("changes") // 2
+    base = StoredList(media, "media", _DENY, 1, 0, media.entries("media"))  # type: ignore[arg-type] # a store as far as it is asked
+    added, removed = [
+        StoredList(media, "changes", _DENY, 0, 0, half, start * _ENTRY_BYTES)  # type: ignore[arg-type]
+        for start in (0, half)
+    ]
+    return ChangedList(base, 2, added, removed)
 
 
 def count(work: Callable[[], object]) -> int:
@@ -125,6 +157,28 @@ def tell_journal() -> None:
     tell("journal, a record of one slot, without the flash", lambda: journal.append(lambda _: _RECORD))
 
 
+def tell_look_up() -> None:
+    """Tell the longest of some look-ups, of media that are on the list and of others."""
+    media = Media()
+    entries, listed = media.entries("media"), changed_list(media)
+    longest = reads = size = 0
+    for number in range(_LOOK_UPS):
+        token = sha256(number.to_bytes(2, "big"))[:16]
+        if number % 2:
+            place = int.from_bytes(token[:4], "big") % entries * _ENTRY_BYTES
+            token = media.read_at("media", place, _ENTRY_BYTES) + bytes(8)
+        if listed.holds(token) != bool(number % 2):
+            raise ValueError("a look-up has not found what is there")
+        media.reads = media.bytes_read = 0
+        gc.collect()
+        begun = instructions()
+        listed.holds(token)
+        longest = max(longest, instructions() - begun & _MASK)
+        reads, size = max(reads, media.reads), max(size, media.bytes_read)
+    name = "a list of " + str(entries) + " media with changes, longest look-up"
+    print(longest, name + ", without " + str(reads) + " reads, " + str(size) + " bytes, of flash")
+
+
 def tell_p256() -> None:
     x, y = p256.public_key(_PRIVATE)
     signature = p256.finish(p256.sign_steps(_PRIVATE, _DIGEST))
@@ -153,6 +207,7 @@ tell("PN532 frame of 63 bytes, encode", lambda: encode_frame(b"\xd4\x40\x01" + _
 tell("PN532 frame of 63 bytes, decode", lambda: decode(frame))
 tell_record()
 tell_journal()
+tell_look_up()
 tell_p256()
 gc.collect()
 tell("garbage collection, " + str(gc.mem_alloc() // 1024) + " KB alive", gc.collect)  # type: ignore[attr-defined]

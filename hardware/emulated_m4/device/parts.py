@@ -25,7 +25,12 @@ _ERASE = const(6)
 
 def content(name: str) -> memoryview:
     """Return a file of the script, where it lies."""
-    return memoryview(open(_SCRIPT + name, "rb"))  # type: ignore[arg-type]
+    return memory_of(_SCRIPT + name)
+
+
+def memory_of(path: str) -> memoryview:
+    """Return a file of the image, where it lies."""
+    return memoryview(open(path, "rb"))  # type: ignore[arg-type]
 
 
 class Port:
@@ -49,6 +54,8 @@ class Port:
 
     def write(self, data: bytes) -> None:
         self._heard(self._number, data)
+
+    def set_rate(self, bits_per_s: int) -> None: ...
 
     def close(self) -> None:
         self.closed = True
