@@ -30,6 +30,7 @@ from simulator.process import ProcessFault
 from simulator.proxy_command import proxy
 from simulator.runtimes import RUNTIMES, RuntimeMissing
 from simulator.service import ClockFile, Service, ServiceError, ServiceProcess, run_command
+from simulator.week.command import week
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ DayOption = Annotated[str, typer.Option("--day", metavar="DAY", help="Which day 
 RuntimeOption = Annotated[str, typer.Option(help="What runs the validators: micropython, micropython32 or cpython.")]
 HoursOption = Annotated[str, typer.Option(metavar="FROM-TO", help="Hours of local time in which buses drive.")]
 PowerCutsOption = Annotated[int, typer.Option(min=0, max=1000, help="Power cuts over the whole fleet.")]
+DoorsOption = Annotated[int, typer.Option(min=1, max=2, help="Of each vehicle; each has a validator.")]
 _DAY = "2024-05-15"
 _Result = TypeVar("_Result")
 
@@ -132,6 +134,7 @@ def day_command(
     hours: HoursOption = "6-22",
     runtime: RuntimeOption = "micropython",
     power_cuts: PowerCutsOption = 12,
+    doors: DoorsOption = 1,
     server: Annotated[str, typer.Option(help="A running service, http://HOST:PORT, instead of one of our own.")] = "",
     token: Annotated[str, typer.Option(envvar="JOLAQY_TOKEN", help="Administrator's token for --server.")] = "",
     clock_file: Annotated[Path | None, typer.Option(help="The file by which --server is told the time.")] = None,
@@ -154,7 +157,7 @@ def day_command(
     Example: jolaqy-sim day --seed 7 --json
     """
     settings = _settings(seed, riders, day, hours, runtime, power_cuts)
-    settings = replace(settings, cards=_cards(cards), cards_are_sold=bool(server))
+    settings = replace(settings, doors=doors, cards=_cards(cards), cards_are_sold=bool(server))
     if server and (not token or clock_file is None):
         _fail("--server needs --token and --clock-file", "start it as: jolaqy serve --clock-file FILE", EXIT_USAGE)
     with tempfile.TemporaryDirectory(prefix="jolaqy-home-") as temporary:
@@ -287,6 +290,10 @@ def _print_tables(result: dict[str, Any], report: Report) -> None:
         f"ledger off by {_tenge(result['ledger_imbalance_minor'])} ₸"
     )
     print(
+        f"loaded on buses: {_tenge(result['top_ups_applied_minor'])} ₸ of {_tenge(result['top_ups_paid_in_minor'])} ₸ "
+        "that was paid in"
+    )
+    print(
         f"cashless share: {result['cashless_share_trips_percent']} % of trips, "
         f"{result['cashless_share_revenue_percent']} % of revenue"
     )
@@ -302,6 +309,7 @@ def _tenge(amount_minor: int) -> str:
 
 app.command("chaos")(chaos)
 app.command("proxy")(proxy)
+app.command("week")(week)
 app.command("pan-scan")(pan_scan)
 app.command("card")(card)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simulator.network import Network
     from simulator.pn532_chip import Pn532Chip
     from simulator.process import ValidatorProcess
+    from simulator.turn import Turn
     from simulator.world import World
 
 _NEXT_RIDER_MS = 1_500
@@ -71,23 +72,6 @@ class DriverTerminal:
         return 0 if self._waiting else None
 
 
-class Turn:
-    """One rider's turn at the validator, from the first try to a light that settles it.
-
-    Attributes:
-        medium, category: what is presented, and of whom.
-        present: puts the medium before the validator (`attempt` counts from 0) and returns what takes it away again.
-        attempt: tries so far.
-    """
-
-    def __init__(self, medium: str, category: int, present: Callable[[Bus, int], Callable[[], None]]) -> None:
-        self.medium = medium
-        self.category = category
-        self.present = present
-        self.attempt = 0
-        self.take_away: Callable[[], None] | None = None
-
-
 class Bus:
     """One vehicle with one validator.
 
@@ -95,6 +79,7 @@ class Bus:
         accepted: every green light, once for each tap number shown.
         presented: media held before the validator, tries included.
         refused: red lights by decision code.
+        loaded: money that came onto a card here, tiyn, by the number shown.
         power_cuts: how often the power failed.
         device: id of its validator, where the vehicle has more than one.
     """
@@ -120,6 +105,7 @@ class Bus:
         self.accepted: dict[tuple[int, int], Acceptance] = {}
         self.presented = 0
         self.refused: dict[int, int] = {}
+        self.loaded: dict[tuple[int, int], int] = {}
         self.power_cuts = 0
         self.device = ""
         self.unsettled = 0
@@ -233,6 +219,10 @@ class Bus:
     def _give_up_on(self, turn: Turn, attempt: int) -> Callable[[], None]:
         def act() -> None:
             if self._turn is turn and turn.attempt == attempt and self.process.is_alive():
+                if turn.is_accepted:
+                    self._finish()
+                    self.wake()
+                    return
                 self._take_away()
                 self.wake()
                 self._settle_or_try_again(turn)()
@@ -279,6 +269,8 @@ class Bus:
         for colour, shown in lights:
             if shown[0] in {"ok", "again"}:
                 self._note_acceptance(shown)
+            elif shown[0] in {"loaded", "later"}:
+                self._note_top_up(shown)
             elif colour == "red" and shown[0] == "refused":
                 self._note_refusal(int(shown[1]))
 
@@ -290,6 +282,14 @@ class Bus:
         if key not in self.accepted:
             self.accepted[key] = Acceptance(medium, category, fare_minor, self.world.now_ms)
         if turn is not None:
+            turn.is_accepted = True
+            if not turn.holds_on:
+                self._finish()
+
+    def _note_top_up(self, shown: list[str]) -> None:
+        if shown[0] == "loaded":
+            self.loaded[self.epoch, int(shown[1])] = int(shown[2])
+        if self._turn is not None and self._turn.is_accepted:
             self._finish()
 
     def _note_refusal(self, decision: int) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulator.bus import Acceptance, Bus
     from simulator.counterparties.sms_aggregator import SmsAggregator
     from simulator.service import Service
+    from simulator.top_up_app import TopUpApp
     from simulator.wallet import Wallet
 
 _FARES_A_PAGE = 5000
@@ -30,11 +31,13 @@ class Witnesses:
         buses: with what was seen of their validators.
         wallets: with the cards and their purses.
         aggregator: with the replies to SMS.
+        app: by which money was paid in for cards, to be loaded on buses.
     """
 
     buses: Sequence[Bus]
     wallets: Sequence[Wallet]
     aggregator: SmsAggregator
+    app: TopUpApp
 
 
 def count_day(service: Service, city: str, day: str, witnesses: Witnesses) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def count_day(service: Service, city: str, day: str, witnesses: Witnesses) -> di
             for wallet in witnesses.wallets
             if wallet.transit_card is not None
         ),
+        **_count_top_ups(witnesses),
         "ledger_imbalance_minor": balance["imbalance_minor"],
         "ledger_faults": balance["faults"],
         "power_cuts": sum(bus.power_cuts for bus in witnesses.buses),
@@ -81,6 +85,17 @@ def _count_taps(service: Service, cleared: list[dict[str, Any]], buses: Sequence
         "fares_minor_by_medium": dict(
             sorted(_sum_by_key([{fare["medium"]: fare["charged_minor"]} for fare in cleared]).items())
         ),
+    }
+
+
+def _count_top_ups(witnesses: Witnesses) -> dict[str, int]:
+    """Count money that was to be loaded on buses: what was paid in, and where it is by displays, cards and back office."""
+    return {
+        "top_ups_paid_in": len(witnesses.app.paid),
+        "top_ups_paid_in_minor": sum(witnesses.app.paid.values()),
+        "top_ups_shown_minor": sum(sum(bus.loaded.values()) for bus in witnesses.buses),
+        "top_ups_on_cards_minor": sum(wallet.loaded_minor() for wallet in witnesses.wallets),
+        "top_ups_applied_minor": witnesses.app.applied_minor(),
     }
 
 
@@ -149,6 +164,10 @@ def faults_in(result: dict[str, Any]) -> list[str]:
         (
             "the purses of the cards were debited of something else than was cleared",
             result["purses_debited_minor"] == result["fares_minor_by_medium"].get("transport_card", 0),
+        ),
+        (
+            "the money that was loaded onto cards on buses is not what the back office knows of",
+            result["top_ups_applied_minor"] == result["top_ups_on_cards_minor"] <= result["top_ups_paid_in_minor"],
         ),
         ("a ride is cleared that its card has not signed", result["card_proofs"].get("wrong", 0) == 0),
     )

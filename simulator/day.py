@@ -11,18 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from simulator.bus import Bus, DriverTerminal
-from simulator.camera import QrScanner
-from simulator.card_authorities import authorities_as_json
 from simulator.city import StopVisit, Vehicle, day_start_ms, timetable
 from simulator.count import Witnesses, count_day
 from simulator.counterparties.sms_aggregator import Habits, SmsAggregator
-from simulator.network import CALM, Network, Weather
-from simulator.pn532_chip import Pn532Chip
-from simulator.process import ValidatorProcess
+from simulator.morning import Morning, Place
+from simulator.network import CALM, Weather
 from simulator.riders import Rider, draw_riders
-from simulator.service import ServiceError
-from simulator.vehicle_network import VehicleNetwork
 from simulator.wallet import Wallet, msisdn, picture_turn
 from simulator.world import World
 
@@ -30,20 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from simulator.bus import Turn
+    from simulator.bus import Bus
     from simulator.desfire_card import DesfireCard
     from simulator.service import ClockFile, Service
-    from simulator.vehicle_network import Plug
+    from simulator.turn import Turn
 
 CITY = "almaty"
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _TOP_UP_HOURS_BEFORE = 2
 _DRAIN_MINUTES = 50
-_UPLOAD_INTERVAL_S = 600
 _LATEST_BOARDING_MINUTES = 40
 _CUTS_MARGIN_MINUTES = 30
-_DATAGRAM_MS = 2
 _FRIEND_MS = 3_000
 
 
@@ -59,6 +51,8 @@ class Settings:
         doors: of each vehicle, 1 or 2; with two, every second ticket is shown as a picture at the other one, too.
         cards: transport cards that a desk has issued with the city's keys, fresh; riders hold them in place of their own.
         cards_are_sold: the desk has told clearing what was loaded onto them.
+
+    With transport cards of their own, one rider in ten has paid money in by an app: it waits for the card to be held.
     """
 
     seed: int = 1
@@ -112,17 +106,20 @@ class Day:
         self._settings = settings
         self._service = service
         self._clock = clock
-        self._keys = keys
-        self._folder = folder
         self._progress = progress
         self._city = service.get("/v1/network", city=CITY)
         self._midnight_ms = day_start_ms(settings.day, self._city["zone"])
         self._world = World(settings.seed, self._midnight_ms + (settings.hours[0] - _TOP_UP_HOURS_BEFORE) * _HOUR_MS)
         self._clock.set(self._world.now_ms)
-        self.buses: dict[str, Bus] = {}
-        self.back_doors: dict[str, Bus] = {}
         self._validators = ExitStack()
-        self.wallets: list[Wallet] = []
+        self._morning = Morning(
+            settings, self._city, service, keys, self._world, Place(folder, self._validators, progress)
+        )
+        self.buses, self.back_doors, self.wallets = (
+            self._morning.buses,
+            self._morning.back_doors,
+            self._morning.wallets,
+        )
         self._boardings_missed = 0
         self._ended_ms = 0
         self._aggregator = SmsAggregator(self._world, service, Habits())
@@ -139,118 +136,32 @@ class Day:
             result,
             time.monotonic() - started,
             (self._ended_ms - self._midnight_ms) / 1000 - self._settings.hours[0] * 3600,
-            max(bus.process.heap_peak for bus in self._all_doors()),
+            max(bus.process.heap_peak for bus in self._morning.all_doors()),
         )
 
     def _count(self) -> dict[str, Any]:
         self._progress(1, "closing the day")
-        witnesses = Witnesses(self._all_doors(), self.wallets, self._aggregator)
+        witnesses = Witnesses(self._morning.all_doors(), self.wallets, self._aggregator, self._morning.app)
         settings = self._settings
         return {
             "city": CITY,
             "day": settings.day.isoformat(),
             "seed": settings.seed,
             "runtime": settings.runtime,
-            "validators": len(self._all_doors()),
+            "validators": len(self._morning.all_doors()),
             "riders": settings.riders,
             "boardings_missed": self._boardings_missed,
             **count_day(self._service, CITY, settings.day.isoformat(), witnesses),
         }
 
-    # Before the day.
-
     def _prepare(self) -> None:
         vehicles = [Vehicle(row["code"], row["line"]) for row in self._city["vehicles"]]
         lines = sorted({vehicle.line for vehicle in vehicles})
         riders = draw_riders(self._world.chance("riders"), self._settings.riders, lines, self._settings.hours)
-        self._progress(0, "issuing cards")
-        self.wallets = [Wallet(rider, self._city["number"], self._keys, self._world) for rider in riders]
-        self._service.post("/v1/card-authorities", authorities_as_json(CITY))
-        self._top_up(self._hand_out_cards())
-        self._deny()
-        for index, vehicle in enumerate(vehicles):
-            self._progress(0, f"enrolling validator {index + 1} of {len(vehicles)}")
-            self._make_vehicle(vehicle.code)
+        self._morning.prepare(riders, vehicles)
         self._plan(timetable(vehicles, self._settings.day, self._city["zone"], self._settings.hours), riders)
         self._plan_power_cuts()
         self._bring_friends()
-
-    def _hand_out_cards(self) -> list[Wallet]:
-        """Let riders hold the cards that a desk has issued, and return those riders."""
-        able = [wallet for wallet in self.wallets if wallet.transit_card is not None and not wallet.rider.trouble]
-        if len(able) < len(self._settings.cards):
-            raise ServiceError(
-                f"{len(able)} riders have transport cards, too few for {len(self._settings.cards)} cards"
-            )
-        holders = able[: len(self._settings.cards)]
-        for wallet, card in zip(holders, self._settings.cards, strict=True):
-            wallet.hold(card, self._keys["token_key"])
-        return holders
-
-    def _top_up(self, holders: list[Wallet]) -> None:
-        """An agent has sold each transport card with money on it."""
-        told = holders if self._settings.cards_are_sold else []
-        for wallet in self.wallets:
-            if wallet in told:
-                continue
-            if wallet.transit_card is not None and wallet.token is not None and wallet.rider.trouble != "foreign":
-                order = {
-                    "reference": f"sale-{self._settings.day}-{wallet.rider.number}",
-                    "token": wallet.token.hex(),
-                    "amount_minor": wallet.purse_minor,
-                    "at_s": self._world.now_ms // 1000,
-                    "city": CITY,
-                }
-                self._service.post("/v1/top-ups", order)
-
-    def _deny(self) -> None:
-        tokens = [w.token.hex() for w in self.wallets if w.rider.trouble == "denied" and w.token is not None]
-        if tokens:
-            self._service.post("/v1/lists/deny", {"city": CITY, "tokens": tokens})
-
-    def _make_vehicle(self, code: str) -> None:
-        if self._settings.doors == 1:
-            self.buses[code] = self._make_bus(code, code, None)
-            return
-        wires = VehicleNetwork()
-        self._validators.callback(wires.close)
-        for doors, name in ((self.buses, code), (self.back_doors, f"{code} back")):
-            plug = wires.plug()
-            bus = doors[code] = self._make_bus(code, name, plug)
-            plug.on_arrival = self._wake_soon(bus)
-            vehicles = self._service.get("/v1/validators")["validators"]
-            known = {each.device for each in self._all_doors()}
-            bus.device = next(
-                row["device"] for row in vehicles if row["vehicle"] == code and row["device"] not in known
-            )
-
-    def _wake_soon(self, bus: Bus) -> Callable[[], None]:
-        return lambda: self._world.after(_DATAGRAM_MS, bus.wake)
-
-    def _all_doors(self) -> list[Bus]:
-        return [*self.buses.values(), *self.back_doors.values()]
-
-    def _make_bus(self, code: str, name: str, plug: Plug | None) -> Bus:
-        world, settings = self._world, self._settings
-        network = Network(self._service.address, world.chance(f"network {name}"), settings.weather)
-        chip, camera, driver = Pn532Chip(), QrScanner(world.chance(f"camera {name}")), DriverTerminal()
-
-        def start(hear: Callable[[str], None]) -> ValidatorProcess:
-            options: tuple[str, ...] = ("--upload-interval", str(_UPLOAD_INTERVAL_S))
-            options += ("--report-heap", "1") if settings.report_heap else ()
-            seed = f"{settings.seed}-{name}"
-            devices = (chip, camera, driver)
-            return ValidatorProcess(
-                settings.runtime, self._folder / name, seed, devices, network.dial, hear, options, plug
-            )
-
-        bus = Bus(world, code, network, chip, camera, driver, start)
-        self._validators.callback(bus.process.close)
-        invitation = self._service.post("/v1/validators/invitations", {"city": CITY, "vehicle": code})
-        bus.process.enrol(self._service.address, invitation["code"])
-        return bus
-
-    # The day.
 
     def _plan(self, visits: list[StopVisit], riders: list[Rider]) -> None:
         """Let each rider board the first bus of the line that stands at the stop after the rider has come."""
@@ -269,7 +180,7 @@ class Day:
                 waiting[visit.line, visit.stop] = queue[len(boarding_now) :]
             self._world.at(visit.at_ms, self._visit(visit, boarding_now, chance))
         self._boardings_missed = sum(len(queue) for queue in waiting.values())
-        for bus in self._all_doors():
+        for bus in self._morning.all_doors():
             first_ms = min(visit.at_ms for visit in visits if visit.vehicle == bus.code)
             self._world.at(first_ms - 10 * _MINUTE_MS, bus.boot)
 
@@ -325,7 +236,7 @@ class Day:
         while now_ms < end_ms:
             now_ms += 10 * _MINUTE_MS
             self._run_until(now_ms)
-            presented = sum(bus.presented for bus in self._all_doors())
+            presented = sum(bus.presented for bus in self._morning.all_doors())
             clock = (
                 f"{(now_ms - self._midnight_ms) // _HOUR_MS:02d}:{(now_ms - self._midnight_ms) // _MINUTE_MS % 60:02d}"
             )
@@ -344,11 +255,11 @@ class Day:
     def _drain(self, end_ms: int) -> None:
         """Buses stand in the depot, where the network is good, until all they had is acknowledged; then they are switched off."""
         self._progress(1, "buses in the depot send what is left")
-        for bus in self._all_doors():
+        for bus in self._morning.all_doors():
             bus.network.covered = True
             bus.network.weather = CALM
         self._run_until(end_ms + _DRAIN_MINUTES * _MINUTE_MS)
-        for bus in self._all_doors():
+        for bus in self._morning.all_doors():
             bus.process.kill()
         day_after = self._settings.day + timedelta(days=1)
         self._run_until(day_start_ms(day_after, self._city["zone"]) + 4 * _HOUR_MS)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from protocol.cards.card_layout import Environment
 from protocol.tokens import LABEL_BANK, LABEL_TRANSIT, medium_token
-from simulator.bus import Turn
 from simulator.desfire_card import DesfireCard
 from simulator.emv_card import MASTERCARD_LIKE, VISA_LIKE, EmvCard
 from simulator.phone import PhoneTicket, issue_ticket
+from simulator.turn import Turn
 
 if TYPE_CHECKING:
     import random
@@ -63,6 +63,7 @@ class Wallet:
         transit_card, bank_card: the virtual card, if that is the medium.
         token: of the medium where the back office must be told of it before the day, else None.
         purse_minor: what was loaded onto the transport card.
+        holds_on: money was paid in for the card, and waits for a validator.
         on_shown: told where a ticket was shown, and what the phone showed: somebody else may have seen it, too.
     """
 
@@ -72,6 +73,8 @@ class Wallet:
         self.transit_card: DesfireCard | None = None
         self.token: bytes | None = None
         self.purse_minor = 0
+        self.holds_on = False
+        self._loaded_before_minor = 0
         self.bank_card: EmvCard | None = None
         self._ticket: PhoneTicket | None = None
         self.on_shown: Callable[[Bus, str], None] | None = None
@@ -93,6 +96,7 @@ class Wallet:
         uid = b"\x04" + _identity("uid", rider.number)[:6]
         environment = Environment(number, city, rider.category, expires_s)
         self.transit_card = DesfireCard.personalise(uid, environment, self.purse_minor, masters)
+        self._loaded_before_minor = sum(self.transit_card.committed_credits_minor)
         self.token = medium_token(keys["token_key"], LABEL_TRANSIT, number)
 
     def _issue_bank_card(self, token_key: bytes) -> None:
@@ -108,6 +112,12 @@ class Wallet:
         self.transit_card = card
         self.token = medium_token(token_key, LABEL_TRANSIT, card.card_number)
         self.purse_minor = card.balance_minor
+        self._loaded_before_minor = sum(card.committed_credits_minor)
+
+    def loaded_minor(self) -> int:
+        """Return what has come onto the transport card since the rider holds it, tiyn."""
+        card = self.transit_card
+        return 0 if card is None else sum(card.committed_credits_minor) - self._loaded_before_minor
 
     def turn(self, boarding: Boarding, chance: random.Random) -> Turn:
         """Return the rider's turn at a validator."""
@@ -117,7 +127,8 @@ class Wallet:
             return Turn("qr", self.rider.category, self._show_ticket(self._ticket, boarding.mishap))
         card = self.transit_card or self.bank_card
         assert card is not None
-        return Turn(self.rider.medium, self.rider.category, _hold_card(card, boarding.mishap, chance))
+        present = _hold_card(card, boarding.mishap, chance)
+        return Turn(self.rider.medium, self.rider.category, present, holds_on=self.holds_on)
 
     def _show_ticket(self, ticket: PhoneTicket, mishap: str) -> Callable[[Bus, int], Callable[[], None]]:
         def present(bus: Bus, attempt: int) -> Callable[[], None]:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from clearing.access.roles import Caller
 from clearing.clock import FixedClock
 from clearing.commands import prepare
 from clearing.database import Database
 from clearing.fleet.documents import DENY_LIST
+from clearing.fleet.kept_lists import find_delta, find_part
 from clearing.fleet.keys import open_keys
-from clearing.fleet.lists import find_delta, find_part, issue_list
-from clearing.media.service import listed_tokens
+from clearing.fleet.lists import issue_list, sign_whole
+from clearing.media.service import add_to_list, listed_tokens
 from protocol.limits import LIST_DELTA_ENTRIES_MAX
 from protocol.medium_list import LIST_DENY, make_list
 from tests.bench.child import RUNTIMES, run_in
@@ -40,6 +42,7 @@ _CHANGES = 1000
 _ROUNDS = 500
 _PUT_AT_ONCE = 10_000
 _LIMIT_MS = 5
+_DENIALS = 13
 _SOURCE = """
 import hashlib
 from firmware.boards.desktop import FileStore
@@ -78,7 +81,7 @@ def measure(tell: Tell) -> Table:
         f"{_LIMIT_MS} ms. No flash chip was measured: a look-up reads some four times 256 bytes of the list, and some of "
         "the changes; at 40 MHz each takes 60 µs more. Issue: SQLite on a disk; tokens are read from the table, the list "
         "is signed in parts, and the change from the number before; memory is what it needed beyond the most that the "
-        "process had before."
+        "process had before. A denial signs its change alone; the list is signed whole after a dozen of them."
     )
     return Table("A deny list of a million", ("measure", "p50", "p99", "most", "unit"), rows, note)
 
@@ -123,8 +126,30 @@ def _issue(folder: Path, tell: Tell) -> list[tuple[str | float | None, ...]]:
             rows.append((f"sent: {what}", _sent(session, number, first), None, None, "bytes"))
         rows.append((f"issued: {what}", seconds, None, None, "s"))
         rows.append((f"issued: {what}: memory", grown_mb, None, None, "MB"))
+    rows += _denials(database, keys, clock.now_ms(), tell)
     database.close()
     return rows
+
+
+def _denials(database: Database, keys: KeyStore, now_ms: int, tell: Tell) -> list[tuple[str | float | None, ...]]:
+    """Deny one more and one more, as an operator does, and sign the list whole afterwards."""
+    tell("one denial")
+    caller = Caller("bench", "bench", ())
+    spans = []
+    for number in range(_DENIALS):
+        token = _token(5 * _MEDIA + number)
+        begun = time.monotonic()
+        with database.writing() as session:
+            add_to_list(session, keys, caller, now_ms, DENY_LIST, CITY, [token], "lost")
+        spans.append(time.monotonic() - begun)
+    tell("signed whole afterwards")
+    begun = time.monotonic()
+    assert sign_whole(database, keys, DENY_LIST, CITY)
+    spans.sort()
+    return [
+        ("denied: one more, the city locked", spans[len(spans) // 2], None, spans[-1], "s"),
+        ("signed whole afterwards, mostly unlocked", time.monotonic() - begun, None, None, "s"),
+    ]
 
 
 def _deny(session: Session, numbers: range) -> None:

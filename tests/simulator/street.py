@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from simulator.bus import Turn
+    from simulator.turn import Turn
     from simulator.vehicle_network import Plug
     from simulator.world import World
 

@@ -25,6 +25,11 @@ GOOD: dict[str, Any] = {
     "independent_count": {"cashless_share_trips_percent": 80.0, "cashless_share_revenue_percent": 66.67},
     "card_proofs": {"proven": 7, "missing": 1},
     "purses_debited_minor": 80_000,
+    "top_ups_paid_in": 3,
+    "top_ups_paid_in_minor": 450_000,
+    "top_ups_shown_minor": 300_000,
+    "top_ups_on_cards_minor": 300_000,
+    "top_ups_applied_minor": 300_000,
     "ledger_imbalance_minor": 0,
     "ledger_faults": [],
     "power_cuts": 3,
@@ -47,6 +52,8 @@ def test_a_day_that_kept_its_promises_has_no_faults() -> None:
         ({"purses_debited_minor": 90_000}, "purses of the cards"),
         ({"card_proofs": {"proven": 7, "wrong": 1}}, "not signed"),
         ({"fares_minor_by_medium": {"cash": 120_000}}, "purses of the cards"),
+        ({"top_ups_applied_minor": 150_000}, "loaded onto cards"),
+        ({"top_ups_on_cards_minor": 600_000, "top_ups_applied_minor": 600_000}, "loaded onto cards"),
     ],
 )
 def test_each_promise_that_is_broken_is_told(change: dict[str, Any], words: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from firmware import app, retiring
 from firmware.keys import load_membership
+from firmware.starting import NotEnrolled
 from protocol.ack import STATUS_BUSY
 from protocol.cose import parse
 from protocol.rotation import decode_retirement
@@ -50,7 +51,7 @@ def test_a_device_sends_everything_says_its_last_word_and_erases_itself() -> Non
     assert [name for name in bench.board.store.files if name != "retired"] == []
     assert bench.board.flash.image() == [b"\xff" * 1024] * 8
     assert loop.next_deadline_ms() is None, "there is nothing left to do"
-    assert refusal(app.NotEnrolled, app.start, bench.board)
+    assert refusal(NotEnrolled, app.start, bench.board)
 
 
 def test_an_erase_that_was_cut_short_is_brought_to_its_end_when_the_device_enrols_again() -> None:
@@ -59,7 +60,7 @@ def test_an_erase_that_was_cut_short_is_brought_to_its_end_when_the_device_enrol
     before = bench.identity.device
     bench.board.store.write("retired", b"\x01")
     assert retiring.is_retired(bench.board)
-    assert refusal(app.NotEnrolled, app.start, bench.board)
+    assert refusal(NotEnrolled, app.start, bench.board)
     bench.board.answer = Office().answer
     try_to_enrol(bench.board)
     assert not retiring.is_retired(bench.board)

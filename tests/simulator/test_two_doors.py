@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from simulator.iso_dep import Card
     from simulator.vehicle_network import Plug
     from tests.simulator.street import Office
 
@@ -35,16 +36,20 @@ class Vehicle:
         plugs: where each is connected.
     """
 
-    def __init__(self, office: Office, folder: Path, runtimes: tuple[str, str]) -> None:
+    def __init__(
+        self, office: Office, folder: Path, runtimes: tuple[str, str], tasks: tuple[str, str] = ("run", "run")
+    ) -> None:
         office.clear(VEHICLE)
         office.clock.set(NOW_MS)  # a validator asks for the time as soon as it is switched on
         self.office = office
         self.network = VehicleNetwork()
         self.plugs: list[Plug] = []
         self.doors: list[Stand] = []
-        for number, runtime in enumerate(runtimes):
+        for number, (runtime, task) in enumerate(zip(runtimes, tasks, strict=True)):
             plug = self.network.plug()
-            door = Stand(office, folder / str(number), runtime, options=("--code-screen", "1"), plug=plug)
+            options = ("--code-screen", "1") if task == "run" else ()
+            door = Stand(office, folder / str(number), runtime, options=options, plug=plug)
+            door.process.task = task
             door.mount(VEHICLE)
             self.plugs.append(plug)
             self.doors.append(door)
@@ -68,7 +73,7 @@ class Vehicle:
         self.run_for(600)
         return self._shown(door, heard)
 
-    def hold(self, door: int, card: DesfireCard) -> str:
+    def hold(self, door: int, card: Card) -> str:
         heard = len(self.doors[door].heard)
         self.doors[door].chip.present(card, self.now_ms, None)
         self.run_for(1_500)

@@ -130,8 +130,16 @@ def test_the_books_hold_what_the_purses_of_the_cards_hold(storm: Played) -> None
         if wallet.transit_card is not None and wallet.rider.trouble != "foreign"
     ]
     assert len(cards) > 50
-    assert storm.balances["asset:receivable:almaty:agents"] == sum(loaded for loaded, _ in cards)
+    paid_in_minor = storm.report.result["top_ups_paid_in_minor"]
+    assert storm.balances["asset:receivable:almaty:agents:agents"] == sum(loaded for loaded, _ in cards) + paid_in_minor
     assert storm.balances["liability:purses:almaty"] == -sum(left for _, left in cards)
+
+
+def test_money_that_was_paid_in_by_an_app_came_onto_cards_on_the_buses(storm: Played) -> None:
+    result = storm.report.result
+    assert 0 < result["top_ups_on_cards_minor"] == result["top_ups_applied_minor"] <= result["top_ups_paid_in_minor"]
+    assert result["top_ups_shown_minor"] <= result["top_ups_on_cards_minor"]
+    assert result["top_ups_paid_in"] > 1
 
 
 def test_a_write_that_was_torn_by_a_power_cut_was_seen_and_survived(storm: Played) -> None:
