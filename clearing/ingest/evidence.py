@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
@@ -16,18 +16,23 @@ from clearing.ingest.suspicion import Suspicion
 from clearing.network.service import city_of
 from clearing.network.service_day import service_day
 
-_KNOWN = select(RawBatch.id).where(RawBatch.sha256 == bindparam("digest"))
-_KEEP = insert(RawBatch).returning(RawBatch.id)
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+_RAW = cast("Table", RawBatch.__table__)
+_KNOWN = select(_RAW.c.id).where(_RAW.c.sha256 == bindparam("digest"))
+_KEEP = insert(_RAW).returning(_RAW.c.id)
 
 
 def keep_message(session: Session, validator: Validator, message: bytes, status: int, now_ms: int) -> int:
     """The id of the raw batch; the same bytes are kept once."""
     digest = hashlib.sha256(message).digest()
-    known = session.scalar(_KNOWN, {"digest": digest})
+    connection = session.connection()
+    known = connection.scalar(_KNOWN, {"digest": digest})
     if known is not None:
-        return known
+        return int(known)
     raw = {"device_id": validator.device_id, "received_at_ms": now_ms, "sha256": digest, "body": message}
-    return session.scalars(_KEEP, raw | {"status": status}).one()
+    return int(connection.scalars(_KEEP, raw | {"status": status}).one())
 
 
 def add_exceptions(session: Session, validator: Validator, rows: Sequence[dict[str, Any]]) -> None:

@@ -38,6 +38,7 @@ REMEDIES = {
     "receipt_unknown": "ask the payment's provider; a validator of that vehicle may be in wrong hands: revoke it",
     "tamper": "take the validator out of the bus and look at it; revoke it if it was opened",
     "ticket_unknown": "deny its token; if there are more, a validator was stolen: revoke it, its keys end within three days",
+    "top_up_given_up": "the card has money that was given back: take it back at a desk, or have an adjustment made",
     "top_up_late": "nothing, if the card has it; the clock of the device was wrong, or it keeps what it must not: look at it",
     "top_up_mac_wrong": "look at the card at a desk; if the money is not on it, the validator is in wrong hands: revoke it",
     "top_up_twice": "take back what came twice when the card comes to a desk; find out why its first report was late",

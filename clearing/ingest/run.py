@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from protocol.ack import STATUS_DUP, STATUS_FORK, STATUS_GAP, STATUS_OK
 from protocol.batch import Batch, next_head
@@ -81,6 +82,8 @@ def place_records(batch: Batch) -> Run:
     return Run(batch, placed, status)
 
 
+# Validators repeat what was not acknowledged, and a network repeats what was.
+@lru_cache(maxsize=1024)
 def _read(record: bytes) -> tuple[Tap | None, str]:
     try:
         return decode_tap(record), ""

@@ -22,7 +22,6 @@ from protocol.cards.desfire_crypto import diversify
 from protocol.cards.ride_event import decode_evidence
 from protocol.cose import TYP_TOP_UP_COMMAND, ec2_key, sign1
 from protocol.decisions import DECISION_COMMITTED, DECISION_TOPPED_UP
-from protocol.errors import CardError
 from protocol.keywrap import wrap
 from protocol.tap import CLOCK_INFORMATIVE, KIND_LOST_RANGE, KIND_OUTCOME
 from protocol.tokens import mask_uid
@@ -136,10 +135,7 @@ def _credit_key(keys: KeyStore, asked: TopUpRequest) -> bytes:
         master = keys.transit_earlier[1]["transit_credit_master"]
     uid = mask_uid(keys.token_key, asked.token, asked.masked_uid)
     assert len(uid) == UID_BYTES
-    try:
-        return diversify(Aes(), master, key_material(uid))
-    except CardError as error:
-        raise ConflictError(str(error), "bring the card to a desk") from None
+    return diversify(Aes(), master, key_material(uid))
 
 
 def _seal(keys: KeyStore, key: ValidatorKey, city: str, asked: TopUpRequest, given: GivenCommand) -> bytes:

@@ -19,7 +19,7 @@ from clearing.ingest.run import Placed
 from clearing.ingest.suspicion import Suspicion
 from clearing.ingest.top_up_commands import OUT, SURELY_OVER_S, VOID
 from clearing.media.models import GivenCommand, PendingTopUp
-from clearing.media.top_ups import APPLIED, mark_applied
+from clearing.media.top_ups import APPLIED, WAITING, mark_applied
 from protocol.cards import card_layout as layout
 from protocol.cards.desfire_crypto import diversify
 from protocol.cards.ride_event import decode_evidence, ride_event
@@ -36,6 +36,8 @@ _UNKNOWN = Suspicion("top_up_unknown", "it says it has loaded money by a command
 _WRONG = Suspicion("top_up_mac_wrong", "the card's transaction MAC is not over the top-up that the validator recorded")
 _LATE = Suspicion("top_up_late", "it has used a command after that had expired")
 _TWICE = Suspicion("top_up_twice", "the card has signed this top-up, and it had come onto the card before")
+
+_GIVEN_UP = Suspicion("top_up_given_up", "the card has signed this top-up, which had expired or was given back before")
 
 
 def is_about_top_ups(records: Sequence[Placed]) -> bool:
@@ -115,6 +117,8 @@ def _end(session: Session, keys: KeyStore, told: _Told, now_ms: int) -> None:
         pending = session.get_one(PendingTopUp, given.pending_id, with_for_update=True)
         if pending.status == APPLIED:
             _tell(session, row, _TWICE, now_ms)
+        elif pending.status != WAITING:
+            _tell(session, row, _GIVEN_UP, now_ms)
         else:
             mark_applied(session, keys, pending, now_ms)
 

@@ -51,6 +51,9 @@ class Wire:
     def write(self, data: bytes) -> None:
         self._listener(data)
 
+    def set_rate(self, bits_per_s: int) -> None:
+        """It carries any."""
+
     def close(self) -> None:
         """A UART stays open."""
 

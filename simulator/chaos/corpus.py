@@ -5,14 +5,14 @@ Everything that is checked of any schedule is checked of these, too; beyond that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from protocol.tap import CLOCK_UNKNOWN, KIND_BOOT
+from simulator.chaos.restores import RESTORES
+from simulator.chaos.scenario import Held, Scenarios
 from simulator.chaos.script import DAY_MS, HOUR_MS, MINUTE_MS, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from simulator.chaos.stage import Stage
@@ -21,49 +21,7 @@ _RECORD_BYTES = 128
 _THIRTY_YEARS_MS = 10_957 * DAY_MS
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """A trap, and the script that walks into it.
-
-    Attributes:
-        reference: project and issue.
-        trap: what happened there.
-    """
-
-    name: str
-    reference: str
-    trap: str
-    act: Callable[[Script], None]
-
-
-@dataclass(frozen=True)
-class Held:
-    """What came of a scenario: no faults when the trap held nobody."""
-
-    name: str
-    reference: str
-    trap: str
-    faults: list[str]
-
-
-class Scenarios:
-    """The corpus, in the order of writing."""
-
-    def __init__(self) -> None:
-        self.all: list[Scenario] = []
-
-    def of(self, reference: str) -> Callable[[Callable[[Script], None]], Callable[[Script], None]]:
-        """Return a decorator that takes a script into the corpus: its name and docstring are the scenario's."""
-
-        def take(act: Callable[[Script], None]) -> Callable[[Script], None]:
-            trap = " ".join((act.__doc__ or "").split())
-            self.all.append(Scenario(act.__name__.replace("_", "-"), reference, trap, act))
-            return act
-
-        return take
-
-
-SCENARIOS = Scenarios()
+SCENARIOS = Scenarios(RESTORES.all)
 _trap = SCENARIOS.of
 
 
@@ -134,7 +92,7 @@ def sequence_received_but_ignored(script: Script) -> None:
     script.scene.office.back_up()
     script.cash(4)
     script.come_home()
-    script.scene.restore_database()
+    script.restore()
     script.expect(script.stored <= 1, "the backup has no ride")
     script.cash(2)
     script.come_home()
@@ -262,21 +220,3 @@ def full_ring_waits_for_its_own_ack(script: Script) -> None:
     script.wait(HOUR_MS)
     script.come_home()
     script.cash(3)
-
-
-@_trap("this project, restore")
-def restored_database_is_refilled(script: Script) -> None:
-    """A back office restored from its backup lacks what was acknowledged since: it must not be overwritten meanwhile."""
-    script.cash(10)
-    script.come_home()
-    script.scene.office.back_up()
-    script.cash(150)
-    script.come_home()
-    script.scene.restore_database()
-    script.expect(not script.scene.unrefillable, "the validator still has all that the backup lacks")
-    script.cash()
-    script.wait_for(lambda: script.scene.knows_of_restore(script.unit), "the validator is told")
-    script.tunnel()
-    script.cash(190)
-    script.come_home()
-    script.expect(not script.scene.unrefillable, "nothing was overwritten that the back office lacked")

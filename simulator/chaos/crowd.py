@@ -43,7 +43,6 @@ _YEARS_5_S = 5 * 365 * 86_400
 _WORTH_ANOTHER_TRY = frozenset(
     {DECISION_TORN, DECISION_TWO_MEDIA, DECISION_OUTCOME_UNKNOWN, DECISION_MEDIUM_FAULT, DECISION_QR_STALE}
 )
-MEDIA = ("cash", "card", "ticket")
 
 
 @dataclass
@@ -156,7 +155,7 @@ class Crowd:
             self.serve(self._draw_turn())
 
     def _draw_turn(self) -> Turn:
-        medium = self._chance.choice(MEDIA)
+        medium = self._chance.choice(self._run.schedule.media)
         holder, ticket = self._chance.choice(self._holders), self._chance.choice(self._tickets)
         if medium == "card" and not holder.is_riding:
             return Turn(holder=holder)

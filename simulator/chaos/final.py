@@ -6,31 +6,24 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from clearing.fleet.models import Validator
 from clearing.fleet.service import QUARANTINED
 from clearing.ingest.models import RawBatch, TapConflict, TapException, TapRow
-from clearing.ledger.chart import payable_account
-from clearing.ledger.checks import check_ledger
-from clearing.ledger.service import trial_balance
-from clearing.network.service import list_carriers
-from clearing.pricing.models import Fare
-from clearing.settlement.service import list_closes
 from protocol.decisions import DECISION_COMMITTED
 from protocol.tap import KIND_INTENT, KIND_LOST_RANGE, KIND_OUTCOME, KIND_SINGLE
+from simulator.chaos.books import check_books, fares_of
 from simulator.chaos.invariants import check_stored_was_journalled
-from simulator.chaos.stage import CITY
 from simulator.chaos.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from protocol.tap import Tap
+    from simulator.chaos.books import Key
     from simulator.chaos.scene import Scene
     from simulator.chaos.unit import Unit
-
-Key = tuple[bytes, int, int]
 
 
 @dataclass(frozen=True)
@@ -94,12 +87,6 @@ def _excuse(scene: Scene, unit: Unit, sequence: int) -> str:
     if (unit.life, sequence) in scene.unrefillable:
         return "restored away"
     return "copied" if scene.is_cloned else ""
-
-
-def fares_of(scene: Scene) -> dict[Key, Fare]:
-    with scene.office.database.reading() as session:
-        fares = session.scalars(select(Fare).where(Fare.source == "tap"))
-        return {(fare.device_id or b"", fare.epoch or 0, fare.sequence or 0): fare for fare in fares}
 
 
 def check_every_ride_is_cleared(scene: Scene) -> list[str]:
@@ -182,25 +169,6 @@ def check_fares_are_what_was_shown(scene: Scene) -> list[str]:
         and not ride.excuse
         and fare.charged_minor + fare.correction_minor != ride.tap.fare_minor
     ]
-
-
-def check_books(scene: Scene) -> list[str]:
-    """The ledger balances, and owes the carriers what was cleared, once."""
-    with scene.office.database.reading() as session:
-        faults = check_ledger(session)
-        balances = {balance.account: balance.amount_minor for balance in trial_balance(session, CITY)}
-        cleared = session.scalar(select(func.coalesce(func.sum(Fare.charged_minor), 0))) or 0
-        rides = session.scalar(select(func.count()).select_from(Fare)) or 0
-        closed = sum(close.totals.rides for close in list_closes(session, CITY))
-        carriers = [carrier.code for carrier in list_carriers(session, CITY)]
-    payable = -sum(balances.get(payable_account(CITY, carrier), 0) for carrier in carriers)
-    if sum(balances.values()):
-        faults.append(f"the books are off by {sum(balances.values())}")
-    if payable != cleared:
-        faults.append(f"carriers are owed {payable}, cleared is {cleared}")
-    if rides != closed:
-        faults.append(f"{rides} rides are cleared, the closes say {closed}")
-    return faults
 
 
 def check_everything_stored_was_journalled(scene: Scene) -> list[str]:

@@ -25,7 +25,7 @@ _CLOCK_OFF_MS_MAX = 12_000
 _KEPT_S = 86_400
 # Half a sector: with less left, a journal may make room ahead of need.
 _SLOTS_LEFT = 16
-_TRAILER_BYTES = 48
+TRAILER_BYTES = 48
 
 # At every event.
 
@@ -70,10 +70,10 @@ def check_day_is_kept(unit: Unit, sequences: Sequence[int]) -> list[str]:
 def check_list(scene: Scene, unit: Unit) -> list[str]:
     """A list that a validator puts into force is the one that was issued under its number."""
     data = unit.files.get("deny-list.next", b"")
-    tokens, trailer = data[:-_TRAILER_BYTES], data[-_TRAILER_BYTES:]
+    tokens, trailer = data[:-TRAILER_BYTES], data[-TRAILER_BYTES:]
     number = int.from_bytes(trailer[5:9], "big")
     issued = scene.changes.lists.get(number)
-    return [] if issued in {None, tokens} else [f"{unit.name}: list {number} is not what was issued"]
+    return [] if issued is None or tokens in issued else [f"{unit.name}: list {number} is not what was issued"]
 
 
 def check_may_leave(scene: Scene, unit: Unit) -> list[str]:

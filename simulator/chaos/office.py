@@ -1,4 +1,4 @@
-"""The back office in process: production receiver, database and close behind real HTTP bytes; it crashes, is busy, is restored.
+"""The back office in process: production receiver and database behind real HTTP bytes; it crashes, is busy, is restored.
 
 What is durable is read back on a connection of its own, which sees what was committed and nothing else.
 """
@@ -11,21 +11,17 @@ from contextlib import closing
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from clearing import checkpoint
-from clearing.access.service import LOCAL
 from clearing.cose_response import hint, signed
 from clearing.database import Database
-from clearing.endpoint import ConflictError
 from clearing.fleet.documents import DENY_LIST, FARE_TABLE, find_document
 from clearing.fleet.enrolment import enrol
+from clearing.fleet.kept_lists import find_delta, find_part
 from clearing.fleet.key_bundles import issue_key_bundle
 from clearing.fleet.key_sets import find_key_set
-from clearing.fleet.lists import find_delta, find_part
 from clearing.fleet.service import UnattributedError
-from clearing.ingest.models import TapRow
 from clearing.ingest.receiver import RETRY_WHEN_BUSY_S
 from clearing.schema import migrate
 from protocol.ack import STATUS_BAD_COSE, STATUS_BUSY
@@ -83,6 +79,7 @@ class Office:
         crashes, restores: how often.
         failures: errors that were not answered as they should be.
         on_answer: told every answer, before it is sent.
+        parts: what it is made of.
     """
 
     def __init__(self, world: World, database: Path, keys: KeyStore, parts: OfficeParts) -> None:
@@ -97,7 +94,7 @@ class Office:
         self.restores = 0
         self.failures: list[str] = []
         self.on_answer: Callable[[bytes | None], None] = lambda _: None
-        self._parts = parts
+        self.parts = parts
         self._backup = b""
         self.start()
 
@@ -106,7 +103,7 @@ class Office:
     def start(self) -> None:
         """Start the service's process."""
         self.database = _database(self.path)
-        self.receiver: Receiver = self._parts.receiver(self.database, self.keys, self.clock)
+        self.receiver: Receiver = self.parts.receiver(self.database, self.keys, self.clock)
         self.is_down = False
 
     def stop(self) -> None:
@@ -240,23 +237,6 @@ class Office:
                 document = find_document(session, kind, int(match[2]))
                 return None if document is None else document.body
         return None
-
-    # Its evenings.
-
-    def close_days(self, city: str, now_ms: int) -> int:
-        """Close every service day on which something came; return how many versions that made."""
-        with self.database.reading() as session:
-            days = list(session.scalars(select(TapRow.service_day).distinct().order_by(TapRow.service_day)))
-        return sum(self._close(city, day, now_ms) for day in days)
-
-    def _close(self, city: str, day: str, now_ms: int) -> int:
-        run_close: Callable[..., object] = self._parts.close
-        try:
-            with self.database.writing() as session:
-                run_close(session, city, day, LOCAL, now_ms)
-        except ConflictError:
-            return 0
-        return 1
 
 
 def _http(response: Response) -> bytes:

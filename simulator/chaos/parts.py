@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clearing.ingest.receiver import Receiver
-from clearing.settlement.service import run_close
+from clearing.settlement.closing import run_close
 from firmware import app
 from firmware.loop import Loop
 from simulator.chaos.board import ChaosBoard

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulator.chaos import invariants
+from simulator.chaos.books import close_days, fares_of
 from simulator.chaos.crowd import Turn
-from simulator.chaos.final import FINAL, fares_of, rides_seen
+from simulator.chaos.final import FINAL, rides_seen
 from simulator.chaos.scene import Scene
 from simulator.chaos.schedule import KINDS, draw_schedule
-from simulator.chaos.stage import CITY, START_MS
+from simulator.chaos.stage import START_MS
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class _Play:
         self._close_days()
         if late is not None:
             late.network.covered = True
+            self._offer_keys_again([late])
             self._drain([late])
             self._close_days()
         if not run.violations:
@@ -161,8 +163,8 @@ class _Play:
             return
         if strike("backup"):
             office.back_up()
-        if strike("restore"):
-            self._scene.restore_database()
+        if chance := strike("restore"):
+            self._scene.restore_database(chance)
         if strike("migrate"):
             office.migrate()
         if chance := strike("list_change"):
@@ -187,6 +189,7 @@ class _Play:
         for unit in homely:
             unit.network.covered = True
         scene.run_for(_HOUR_MS // 2)
+        self._offer_keys_again(homely)
         crowd = scene.crowds[scene.units.index(homely[0])] if homely else None
         for holder in scene.holders if crowd else ():
             assert crowd is not None
@@ -194,6 +197,14 @@ class _Play:
             crowd.serve(Turn(holder=holder))
         scene.run_for(_HOUR_MS // 20)
         self._drain(homely)
+
+    def _offer_keys_again(self, units: list[Unit]) -> None:
+        """Whoever has a key that a restored service does not know, offers it again after the next start: at night."""
+        scene = self._scene
+        for unit in units:
+            waits: Callable[[], bool] = lambda unit=unit: "rotation" in unit.files  # type: ignore[misc]  # noqa: E731
+            if self._office.restores and unit.has_new_key and scene.run_until(scene.world.now_ms + _DRAIN_MS, waits):
+                scene.start_anew(unit)
 
     def _retire(self, late: Unit | None, chance: random.Random) -> None:
         """One of those that have come home leaves for good."""
@@ -213,7 +224,7 @@ class _Play:
         scene = self._scene
         if self._run.violations:
             return
-        self._office.close_days(CITY, scene.world.now_ms + 2 * _DAY_MS)
+        close_days(self._office, scene.world.now_ms + 2 * _DAY_MS)
 
 
 def _outcome(scene: Scene) -> Outcome:

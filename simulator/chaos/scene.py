@@ -192,7 +192,7 @@ class Scene:
         for unit in self.units:
             unit.nor.cut_after_bytes = unit.waits_to_cut = None
 
-    def restore_database(self) -> None:
+    def restore_database(self, chance: random.Random) -> None:
         """The back office loses what came after its last backup; what no validator has any more is gone."""
         if not self.office.restore():
             return
@@ -201,6 +201,7 @@ class Scene:
         self.stored.close()
         self.stored.open()
         self.stored.catch_up()
+        self.changes.lift_numbers(chance)
         self._answers_since_restore.clear()
         self._told.clear()
         # A validator sends records of its present life only.
@@ -254,6 +255,8 @@ class Scene:
 
     def change_device_key(self, unit: Unit, chance: random.Random) -> None:
         """A technician lets a validator change its key; the power may fail meanwhile, and nobody waits for long."""
+        if unit.has_new_key and "restore" in self.schedule.rates:
+            return  # of two changes since a backup the first is nowhere any more: the validator would have to enrol
         self.run.trace(f"{unit.name} changes its key")
         unit.switch_off()
         unit.has_new_key = True
@@ -267,6 +270,12 @@ class Scene:
         if unit.is_on and unit.task == "rotate":
             unit.switch_off()
             unit.boot()
+
+    def start_anew(self, unit: Unit) -> None:
+        """A night: what a validator does after a start only, it does now."""
+        self.run.trace(f"{unit.name} is switched off for the night")
+        unit.switch_off()
+        unit.boot()
 
     def retire(self, unit: Unit, chance: random.Random) -> None:
         """A validator leaves for good: it says its last word and erases itself; the power may fail in that, too."""

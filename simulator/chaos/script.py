@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from clearing.fleet.documents import DENY_LIST
 from clearing.ingest.models import TapException, TapRow
 from clearing.network.service_day import service_day
 from protocol.tap import KIND_INTENT, KIND_SINGLE
 from simulator.chaos import invariants
+from simulator.chaos.books import close_days, fares_of
 from simulator.chaos.crowd import Turn
-from simulator.chaos.final import FINAL, fares_of
+from simulator.chaos.final import FINAL
 from simulator.chaos.scene import Scene
 from simulator.chaos.schedule import Schedule
-from simulator.chaos.stage import CITY, ZONE
+from simulator.chaos.stage import ZONE
 from simulator.flash import PowerCut
 
 if TYPE_CHECKING:
@@ -113,6 +115,10 @@ class Script:
         self.unit.cut()
         self.wait_for_power()
 
+    def restore(self) -> None:
+        """The database is replaced by its last copy, and people do what is to be done then."""
+        self.scene.restore_database(self.scene.world.chance("restore"))
+
     def wait_for_power(self) -> None:
         self.wait_for(lambda: self.unit.is_on, "the validator is on again", 10 * MINUTE_MS)
         self.wait(2 * SECOND_MS)
@@ -121,6 +127,11 @@ class Script:
         """Let everything be sent."""
         self.daylight()
         self.wait_for(lambda: invariants.is_drained(self.scene, self.unit), "everything is sent")
+
+    @property
+    def list_held(self) -> bytes:
+        """The entries of the validator's deny list."""
+        return self.unit.files[DENY_LIST][: -invariants.TRAILER_BYTES]
 
     @property
     def stored(self) -> int:
@@ -155,7 +166,7 @@ class Script:
     def finish(self) -> list[str]:
         """Come home, close the days, hold everything against the books, and return all faults."""
         self.come_home()
-        self.scene.office.close_days(CITY, self.scene.world.now_ms + 2 * DAY_MS)
+        close_days(self.scene.office, self.scene.world.now_ms + 2 * DAY_MS)
         accepted = len(self.unit.accepted)
         self.expect(self.cleared == accepted, f"{accepted} rides were accepted, {self.cleared} are cleared")
         for name, check in FINAL:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from firmware import app
 from firmware.journal import JournalError
+from firmware.starting import NotEnrolled
 from simulator.chaos import invariants
 from simulator.chaos.board import Rtc, Store
 from simulator.chaos.flash_witness import FlashWitness
@@ -131,7 +132,7 @@ class Unit:
             self._loop = app.start(  # type: ignore[assignment]
                 self.board, schedule.upload_interval_s, schedule.policy_when_full, self._parts(), task
             )
-        except app.NotEnrolled:
+        except NotEnrolled:
             run.trace(f"{self.name} is enrolled nowhere")
             self.board = None
             return

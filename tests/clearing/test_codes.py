@@ -33,7 +33,7 @@ def _ticket(office: Office, reference: str = "T-1", **changes: Any) -> dict[str,
     return _post(office, "/v1/tickets", reference=reference, **({"category": 1, "expires_s": NOW_S + DAY_S} | changes))
 
 
-def _code_tap(device: Device, token: bytes, counter: int = STEP, at_s: int = NOW_S, **changes: Any) -> bytes:  # noqa: ANN401
+def _code_tap(device: Device, token: bytes, counter: int | None = STEP, at_s: int = NOW_S, **changes: Any) -> bytes:  # noqa: ANN401
     fields: dict[str, Any] = {
         "kind": KIND_SINGLE,
         "medium": MEDIUM_QR_TICKET,
@@ -138,6 +138,12 @@ def test_a_technicians_tap_or_a_refusal_is_no_first_use(office: Office, device: 
     office.send(device, device.message([*records, _code_tap(device, token)]))
     assert _rides(office) == 1
     assert _reasons(office) == []
+
+
+def test_taps_without_the_number_of_their_code_are_no_two_uses_of_one(office: Office, device: Device) -> None:
+    token = make_token(1)
+    office.send(device, device.message([_code_tap(device, token, counter=None) for _ in range(2)]))
+    assert (_rides(office), _reasons(office)) == (2, [])
 
 
 def test_a_code_that_passed_on_both_sides_of_the_days_boundary_is_one_ride(office: Office) -> None:

@@ -189,3 +189,5 @@ def test_the_commands_list_and_resolve(command: Command, cases: list[dict[str, A
     assert command.run("exceptions", "list", "--day", "soon")[0] == 2
     assert command.run("exceptions", "list", "--day", "2024-05-14")[0] == 3
     assert "battery" in command.run("exceptions", "list", "--resolved")[1]
+    said = command.run("exceptions", "resolve", str(cases[1]["id"]), "--note", "closed again")
+    assert said[:2] == (0, f"resolved: tamper of {DAY}\n")

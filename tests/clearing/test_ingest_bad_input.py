@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clearing.database import Database
-from clearing.fleet.models import Validator
 from clearing.ingest.admission import LIMITS
 from clearing.ingest.models import RawBatch, TapConflict, TapRow
-from clearing.ingest.receiver import RETRY_WHEN_BUSY_S, Receiver
+from clearing.ingest.receiver import RETRY_WHEN_BUSY_S
 from clearing.network.models import City
 from protocol import cbor
 from protocol.ack import (
@@ -176,21 +174,6 @@ def test_an_unreadable_record_does_not_block_the_chain(office: Office, device: D
     with office.database.reading() as session:
         bad = session.get_one(TapRow, (device.id, 1, 2))
     assert (bad.kind, bad.record, bad.service_day) == (0, b"\xff\xff", DAY)
-
-
-def test_a_locked_database_is_answered_busy_and_promises_nothing(
-    office: Office, device: Device, database_url: str
-) -> None:
-    message = device.message([device.record()])
-    impatient = Database(database_url, lock_timeout_ms=50)
-    receiver = Receiver(impatient, office.keys, office.clock)
-    with office.database.writing() as session:
-        session.get_one(Validator, device.id, with_for_update=True)
-        answer = receiver.receive(message)
-    ack = device.read_ack(answer.body)
-    assert (ack.status, ack.sequence, ack.retry_after_s) == (STATUS_BUSY, 0, RETRY_WHEN_BUSY_S)
-    assert device.read_ack(receiver.receive(message).body).sequence == 1
-    impatient.close()
 
 
 def test_a_rush_is_told_to_come_back_later(office: Office, device: Device, app: FastAPI) -> None:

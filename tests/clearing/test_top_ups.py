@@ -312,7 +312,14 @@ def test_another_device_cannot_use_the_command_and_nobody_twice(office: Office, 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"balance_minor": 1}, {"evidence": None}, {"evidence": bytes(16)}, {"evidence": bytes(15) + b"\x06"}]
+    "changes",
+    [
+        {"balance_minor": 1},
+        {"balance_minor": 1 << 40},
+        {"evidence": None},
+        {"evidence": bytes(16)},
+        {"evidence": bytes(15) + b"\x06"},
+    ],
 )
 def test_a_top_up_that_the_card_has_not_signed_is_not_applied(
     office: Office, device: Device, changes: dict[str, Any]

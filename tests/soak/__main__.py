@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.bench.machine import describe
+from tests.soak.code import code_of_parts
 from tests.soak.shards import KEPT, PARTS, TOP, plan, run, shard_named
-from tests.soak.shelf import Shelf, code_of_parts
+from tests.soak.shelf import Shelf
 from tests.soak.table import page
 from tests.soak.workers import Workers
 
@@ -87,9 +88,9 @@ def _play_one(name: str, shelf: Shelf) -> int:
     except KeyError:
         _aside.print(f"error: no shard {name}: they are named as journal-4x1024-1, kills-SQLite-1, crashes-1")
         return _USAGE
-    result = run(shard)
+    result = replace(run(shard), beside=shelf.codes[shard.part].beside)
     print(json.dumps(asdict(result), ensure_ascii=False, indent=2))
-    if code_of_parts()[shard.part] != shelf.codes[shard.part]:
+    if code_of_parts()[shard.part].attacked != shelf.codes[shard.part].attacked:
         _aside.print("the code has changed meanwhile: this result is not kept")
         return _NOTHING_KEPT
     shelf.keep(result)
@@ -146,7 +147,8 @@ def _tell(shelf: Shelf, options: argparse.Namespace) -> int:
     text = page(results, machine, shelf.codes, shelf.of_other_code())
     options.page.write_text(text)
     if options.json:
-        found = {"machine": machine, "code": shelf.codes, "results": [asdict(result) for result in results]}
+        codes = {name: asdict(code) for name, code in shelf.codes.items()}
+        found = {"machine": machine, "code": codes, "results": [asdict(result) for result in results]}
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         print(text)

@@ -62,6 +62,7 @@ class Result:
         faults: what was wrong, in words.
         seconds: how long it took.
         date: when it ended.
+        beside: name of the code that lay beside, see `code`.
     """
 
     shard: Shard
@@ -69,6 +70,7 @@ class Result:
     faults: list[str]
     seconds: float
     date: str
+    beside: str = ""
 
     @property
     def is_good(self) -> bool:

@@ -10,13 +10,19 @@ from tests.soak.schedules import BETWEEN_COMMIT_AND_ACK
 from tests.soak.shards import BROKEN, PARTS, plan
 
 if TYPE_CHECKING:
+    from tests.soak.code import Code
     from tests.soak.shards import Result
 
 _HEAD = """# Soak
 
 `make soak` holds the promises of the tests for hours: a tenth of the whole by default, all of it with `FULL=1`. It can be stopped
-at any time: results are kept in `.cache/soak/`, and a second run goes on from there. A result counts as long as the code that it
-belongs to is the same; the column *code* names that code, whatever else has changed.
+at any time: results are kept in `.cache/soak/`, and a second run goes on from there.
+
+A result counts as long as the code that it belongs to is the same; the column *code* names it. That is everything on the way of a
+tap from the light to the ack (journal, recorder, session, documents, codec, ingest, fleet, database), the simulation that attacks
+it, and what plays and counts here. What lies beside that way may change meanwhile: media and readers, fares, and what the back
+office does with taps once they are stored (pricing, ledger, settlement, channels, pages, cities, migrations). It runs in every
+shard, and the books must balance there; *as now* says in how many it was as it is now. [`code.py`](soak/code.py) has the list.
 `.venv/bin/python -m tests.soak --table` makes this page from what is kept, `--help` says the rest.
 """
 _NOTE = """*Lost*: a green light that is not in the books, or a record that was promised to a rider and is neither on flash nor
@@ -35,13 +41,13 @@ _PEERS = """## Beside it
 _Machine = dict[str, str | int | float]
 
 
-def page(results: list[Result], machine: _Machine, codes: dict[str, str], others: dict[str, int]) -> str:
+def page(results: list[Result], machine: _Machine, codes: dict[str, Code], others: dict[str, int]) -> str:
     """Return the page.
 
     Args:
         results: what counts.
         machine: on which it was played.
-        codes: name of the code of each part.
+        codes: names of the code of each part.
         others: how many results of other code are kept, by part.
     """
     facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(results, machine).items())
@@ -68,6 +74,12 @@ def _share(results: list[Result], others: dict[str, int]) -> str:
         if len(results) == len(shards)
         else f"**This is {share:.1f} per cent of the whole soak**, by time: {len(results)} of its {len(shards)} shards."
     )
+    played = {(result.shard.part, result.shard.variant) for result in results}
+    missing = dict.fromkeys(
+        f"{shard.part} {shard.variant}".strip() for shard in shards if (shard.part, shard.variant) not in played
+    )
+    if results and missing:
+        told += f" Nothing was played yet of {', '.join(missing)}."
     if others:
         names = ", ".join(f"{count} of {name}" for name, count in others.items())
         told += f" Not counted are results of other code: {names}."
@@ -84,8 +96,8 @@ def _facts(results: list[Result], machine: _Machine) -> dict[str, str | int | fl
     }
 
 
-def _table(results: list[Result], codes: dict[str, str]) -> Table:
-    columns = ("what", "of all", "seeds", "events", "rides", *BROKEN, "other faults", "minutes", "code")
+def _table(results: list[Result], codes: dict[str, Code]) -> Table:
+    columns = ("what", "of all", "seeds", "events", "rides", *BROKEN, "other faults", "minutes", "code", "as now")
     rows = [
         _row(f"{name} {variant}".strip(), _of(results, name, variant), codes[name])
         for name, part in PARTS.items()
@@ -98,7 +110,7 @@ def _of(results: list[Result], part: str, variant: str) -> list[Result]:
     return [result for result in results if (result.shard.part, result.shard.variant) == (part, variant)]
 
 
-def _row(name: str, results: list[Result], code: str) -> tuple[str | int | float | None, ...] | None:
+def _row(name: str, results: list[Result], code: Code) -> tuple[str | int | float | None, ...] | None:
     if not results:
         return None
     counts: Counter[str] = Counter()
@@ -115,7 +127,8 @@ def _row(name: str, results: list[Result], code: str) -> tuple[str | int | float
         *(counts[kind] for kind in BROKEN),
         sum(len(result.faults) for result in results),
         sum(result.seconds for result in results) / 60,
-        code,
+        code.attacked,
+        f"{sum(result.beside == code.beside for result in results)} of {len(results)}",
     )
 
 

@@ -17,10 +17,11 @@ from simulator.flash import NorFlash
 from tests.bench.machine import describe
 from tests.soak import shards
 from tests.soak.__main__ import main
+from tests.soak.code import Code, code_of_parts, files_of, lies_beside
 from tests.soak.journal_cuts import GEOMETRIES, CutDay
 from tests.soak.schedules import as_drawn, play_schedules, with_crashes
 from tests.soak.shards import PARTS, Result, Shard, plan
-from tests.soak.shelf import Shelf, code_of_parts, files_of
+from tests.soak.shelf import Shelf
 from tests.soak.table import page
 from tests.soak.torn_flash import WatchedFlash, states
 from tests.soak.workers import Workers
@@ -32,8 +33,8 @@ _SHARD = Shard("journal", "4 × 1024", 3)
 _GOOD = Result(_SHARD, {"cuts": 12_500, "false alarms": 3, "records": 800}, [], 90.0, "2024-05-15T12:00:00+00:00")
 
 
-def _codes(code: str) -> dict[str, str]:
-    return dict.fromkeys(PARTS, code)
+def _codes(attacked: str, beside: str = "") -> dict[str, Code]:
+    return dict.fromkeys(PARTS, Code(attacked, beside))
 
 
 # Power cuts.
@@ -150,7 +151,7 @@ def test_a_shard_that_cannot_be_played_is_a_fault_and_ends_nothing_else() -> Non
 
 
 def test_a_result_counts_for_the_code_that_it_belongs_to(tmp_path: Path) -> None:
-    shelf, another = Shelf(tmp_path, _codes("a")), Shelf(tmp_path, _codes("a") | {"journal": "b"})
+    shelf, another = Shelf(tmp_path, _codes("a")), Shelf(tmp_path, _codes("a") | {"journal": Code("b", "")})
     assert shelf.find(_SHARD) is None
     shelf.keep(_GOOD)
     assert shelf.find(_SHARD) == _GOOD
@@ -169,14 +170,42 @@ def test_what_was_played_tells_how_long_the_rest_will_take(tmp_path: Path) -> No
 
 def test_the_code_of_a_part_is_what_it_imports_and_what_it_starts() -> None:
     graph = grimp.build_graph("protocol", "firmware", "simulator", "clearing", "tests")
-    names = {name: {path.stem for path in files_of(graph, PARTS[name])} for name in PARTS}
+    files = {name: files_of(graph, PARTS[name]) for name in PARTS}
+    names = {name: {path.stem for path in files[name]} for name in PARTS}
     assert {"journal", "flash", "journal_cuts", "test_journal_properties"} <= names["journal"]
     assert "receiver" not in names["journal"]
     assert {"receiver", "checkpoint", "journal", "office"} <= names["crashes"] == names["schedules"]
     assert {"receiver", "checkpoint", "program", "fault_proxy", "crashing", "pages"} <= names["kills"]
     codes = code_of_parts()
     assert set(codes) == set(PARTS)
-    assert len(set(codes.values())) == 3
+    assert len({code.attacked for code in codes.values()}) == 3
+
+
+def test_only_what_has_no_part_in_the_way_of_a_tap_lies_beside_it() -> None:
+    packages = ("protocol", "firmware", "simulator", "clearing", "tests")
+    graph = grimp.build_graph(*packages, exclude_type_checking_imports=True)
+    files = {path for part in PARTS.values() for path in files_of(graph, part)}
+    on_the_way = {str(path.relative_to(shards.TOP)) for path in files if not lies_beside(path)}
+    assert {
+        "clearing/database.py",
+        "clearing/fleet/key_sets.py",
+        "clearing/ingest/store.py",
+        "firmware/journal.py",
+        "firmware/recorder.py",
+        "firmware/uploader.py",
+        "protocol/cbor.py",
+        "protocol/tap.py",
+        "simulator/chaos/invariants.py",
+        "simulator/flash.py",
+        "tests/soak/kills.py",
+    } <= on_the_way
+    assert not any(name.startswith(("clearing/pricing", "clearing/dashboard", "firmware/texts")) for name in on_the_way)
+    assert not any(lies_beside(path) for path in files_of(graph, PARTS["journal"]))
+
+
+def test_the_page_says_how_much_was_played_with_everything_as_it_is_now() -> None:
+    results = [replace(_GOOD, beside="new"), replace(_GOOD, beside="old", shard=replace(_SHARD, seed=4))]
+    assert page(results, describe(), _codes("abc", "new"), {}).count("| 1 of 2 |") == 1
 
 
 # The program.

@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.documents import Documents
+from firmware.held_list import HeldList
 from firmware.key_sets import take_next
 from firmware.leaving import LeavingUploader
+from firmware.list_changing import ListChanger
+from firmware.list_fetching import ListFetcher
 from firmware.uploader import Uploader
 from protocol import sync
+from protocol.ack import WANTED_DENY_LIST
 from protocol.errors import ProtocolError
+from protocol.medium_list import LIST_DENY
 from simulator.chaos.mutants.mutant import Mutants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from firmware.list_messages import Change
+    from firmware.token_list import ChangedList
+    from protocol.medium_list import MediumList
     from simulator.chaos.parts import Parts
 
 CHANGING = Mutants()
@@ -45,6 +53,40 @@ def key_set_by_its_own_roots_only(parts: Parts) -> None:
         def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of an uploader
             super().__init__(*parts)
             self._documents = Credulous(self._board, self._loop, self._identity, self._membership, parts[6], self._time)
+
+    parts.validator.uploader = Broken
+
+
+@_mutant("restore", "list_change")
+def list_change_onto_another_list(parts: Parts) -> None:
+    """What has changed since a number is put onto whatever is held under it: after a restore, somebody rides who must not."""
+
+    class Believing(ListChanger):
+        async def _require_fits(self, held: MediumList, change: Change) -> None:
+            del held
+            self._claimed = change.sha256
+
+        async def _write_list(self, changes: ChangedList) -> bytes:
+            await super()._write_list(changes)
+            return self._claimed
+
+    class Fetcher(ListFetcher):
+        async def change(self, held: MediumList, number: int) -> MediumList | None:
+            if not await self._receive(self._path + str(number) + "/from/" + str(held.number)):
+                return None
+            changer = Believing(self._board, self._loop, self._membership, self._name, self._kind)
+            await changer.take(held, self._message)
+            return self._in_force(changer)
+
+    class Held(HeldList):
+        def _fetcher(self) -> ListFetcher:
+            return Fetcher(self._board, self._loop, self._membership, "/v1/lists/deny/", self._name, self._kind)
+
+    class Broken(Uploader):
+        def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of an uploader
+            super().__init__(*parts)
+            held = Held(self._board, self._loop, self._membership, "deny-list", LIST_DENY)
+            parts[6]._lists[WANTED_DENY_LIST] = held  # noqa: SLF001 - a bug sits where it sits
 
     parts.validator.uploader = Broken
 

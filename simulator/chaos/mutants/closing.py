@@ -10,8 +10,9 @@ from sqlalchemy import update
 from clearing.endpoint import ConflictError
 from clearing.ingest.models import TapRow
 from clearing.ledger.service import book_all, entries_by_prefix
-from clearing.settlement.service import run_close, show_close
-from clearing.settlement.totals import entries_between
+from clearing.settlement.booking import entries_between
+from clearing.settlement.closing import run_close
+from clearing.settlement.service import show_close
 from protocol.tap import KIND_OUTCOME, MEDIUM_CASH
 from simulator.chaos.mutants.mutant import Mutants
 

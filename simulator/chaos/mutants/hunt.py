@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simulator.chaos.mutants import MUTANTS, Mutant
 from simulator.chaos.parts import Parts
 from simulator.chaos.play import play
-from simulator.chaos.schedule import draw_schedule
+from simulator.chaos.schedule import MEDIA, draw_schedule
 from simulator.chaos.stage import START_MS
 from simulator.world import World
 
@@ -57,7 +57,7 @@ def hunt(name: str, seed: int, stage: Stage, folder: Path, schedules_max: int = 
         world = World(seed + count - 1, START_MS)
         parts = Parts()
         mutant.break_parts(parts)
-        schedule = replace(draw_schedule(world, _TAPS, needed=mutant.needs), **mutant.changes)
+        schedule = replace(draw_schedule(world, _TAPS, needed=mutant.needs), **{"media": MEDIA} | mutant.changes)
         outcome = play(schedule, stage, folder, parts)
         if outcome.violations:
             violation = outcome.violations[0]

@@ -72,7 +72,7 @@ def test_every_kind_of_fault_is_drawn_by_some_seed() -> None:
 def test_a_failing_schedule_is_made_small_and_can_be_played_again(stage: Stage, folder: Path) -> None:
     parts = Parts()
     find_mutant("ack-before-commit").break_parts(parts)
-    failed = play(draw_schedule(World(1, START_MS), 60, needed=["crash"]), stage, folder, parts)
+    failed = play(draw_schedule(World(7, START_MS), 60, needed=["crash"]), stage, folder, parts)
     assert failed.violations
     small = Minimiser(failed, stage, folder, parts).run()
     assert set(small.struck) == {"crash"}
@@ -80,4 +80,4 @@ def test_a_failing_schedule_is_made_small_and_can_be_played_again(stage: Stage, 
     assert small.violations[0].invariant == failed.violations[0].invariant
     assert play(small.schedule, stage, folder, parts).trace == small.trace
     command = replay_command(small.schedule)
-    assert command.startswith(f"jolaqy-sim chaos --replay 1 --taps {small.schedule.taps}")
+    assert command.startswith(f"jolaqy-sim chaos --replay 7 --taps {small.schedule.taps}")
