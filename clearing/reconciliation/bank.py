@@ -17,6 +17,7 @@ from clearing.channels.remittances import RemittanceTold, take_remittance
 from clearing.channels.standing import AGENT, CARRIER, QR_PROVIDER, SMS_AGGREGATOR
 from clearing.network.parties import CarrierAccount, Parties, Party
 from clearing.network.service import parties_of
+from clearing.reconciliation.models import StatementLine
 from clearing.statements.statement import Line, Statement
 
 ACQUIRER = "acquirer"
@@ -74,7 +75,7 @@ def record_remittances(session: Session, caller: Caller, now_ms: int, city: str,
     return recorded
 
 
-def day_in(line: Line, not_after: str) -> str | None:
+def day_in(line: Line | StatementLine, not_after: str) -> str | None:
     """The one service day that the text or reference of a payment names; absent where it names none, or several."""
     days = set(_DATE.findall(f"{line.text} {line.reference}"))
     try:

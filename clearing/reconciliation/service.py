@@ -17,7 +17,7 @@ from clearing.access.permission import must_reach
 from clearing.access.roles import Caller
 from clearing.acquiring.items import StatementItem, settle
 from clearing.network.service import city_of, lock_city, parties_of
-from clearing.reconciliation.bank import ACQUIRER, accounts_of, is_remittance, party_of
+from clearing.reconciliation.bank import ACQUIRER, accounts_of, day_in, is_remittance, party_of
 from clearing.reconciliation.breaks import Changes, Found, Scope, at_risk_minor, keep_in_step
 from clearing.reconciliation.importing import BANK, codes_of
 from clearing.reconciliation.items import WON, Books
@@ -151,7 +151,9 @@ def _stored(kind: str, row: StatementLine, accounts: dict[str, tuple[str, str]])
     if kind == ACQUIRER:
         thing = WON if row.kind == "chargeback" and row.amount_minor > 0 else row.kind
     elif kind == BANK and (party_of(accounts, row.account) or ("",))[0] == ACQUIRER:
-        reference = ""  # the bank's own number; what the acquirer pays out is known by its amount
+        # The bank's own number says nothing; what the acquirer pays out is known by the day in its text, or by its amount.
+        named = day_in(row, row.day)
+        reference = "" if named is None else f"{ACQUIRER} {named}"
     place = (row.statement_id, row.number * 10_000 + row.part)
     own = "" if kind == BANK else row.own_reference
     return StoredLine(place, reference, row.state, row.amount_minor, row.day, thing, own)
