@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
@@ -36,7 +37,8 @@ CityOption = Annotated[str, typer.Option("--city", help="City, by its code.")]
 
 _NUMBER = re.compile(r"(-?[0-9]+(\.[0-9]+)?)?")
 _errors = Console(stderr=True, soft_wrap=True)
-_output = Console(soft_wrap=True)
+# A file has no width: nothing is cut off in it.
+_output = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
 
 def fail(message: str, remedy: str = "", exit_code: int = EXIT_ERROR) -> NoReturn:

@@ -60,7 +60,11 @@ class FrameDecoder:
         self.faults = 0
 
     def receive(self, data: bytes) -> None:
-        self._data = self._data + data if self._data else data
+        # A zero that was kept begins no frame where another follows: nothing is copied for its sake.
+        if not self._data or (self._data == b"\x00" and data[:1] == b"\x00"):
+            self._data = data
+        else:
+            self._data += data
 
     def next_frame(self) -> Frame | None:
         """Return the next frame, or NEED_DATA. Nothing is copied but what a frame carries: copies are garbage."""
@@ -76,7 +80,7 @@ class FrameDecoder:
                 return NEED_DATA
             first, second = data[body], data[body + 1]
             if first + second == 0xFF and (first == 0 or second == 0):
-                self._data = _behind(data, body + 2)
+                self._data = data[body + 2 :]
                 return _NACK_FRAME if first else _ACK_FRAME
             size = first if first and not (first + second) & 0xFF else -1
             begin = body + 2
@@ -91,13 +95,8 @@ class FrameDecoder:
                 self.faults += 1
                 self._data = data[body:]
                 continue
-            self._data = _behind(data, end + 1)
+            self._data = data[end + 1 :]
             return Frame(content)
-
-
-def _behind(data: bytes, end: int) -> bytes:
-    """Return what lies behind a frame: nothing where that is its postamble, or what comes would be copied for its sake."""
-    return b"" if len(data) == end + 1 and data[end] == 0 else data[end:]
 
 
 def _extended_size(data: bytes, body: int) -> int:

@@ -111,7 +111,7 @@ class _Play:
         if late is not None:
             late.network.covered = True
             self._offer_keys_again([late])
-            self._drain([late])
+            self._drain([unit for unit in scene.units if unit.life == late.life and not unit.is_retired])
             self._close_days()
         if not run.violations:
             for name, check in FINAL:
@@ -196,7 +196,8 @@ class _Play:
             scene.run_until(scene.world.now_ms + _HOUR_MS, lambda: crowd.is_idle)
             crowd.serve(Turn(holder=holder))
         scene.run_for(_HOUR_MS // 20)
-        self._drain(homely)
+        # What a copy has is judged when both are home: the service may have believed the one that comes late.
+        self._drain([unit for unit in homely if late is None or unit.life != late.life])
 
     def _offer_keys_again(self, units: list[Unit]) -> None:
         """Whoever has a key that a restored service does not know, offers it again after the next start: at night."""

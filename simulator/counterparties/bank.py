@@ -61,12 +61,21 @@ class Bank(Party):
         self.movements: list[Movement] = []
 
     def credit(
-        self, day: str, amount_minor: int, account: str, party: str, text: str, what: str = "", *, is_sure: bool = False
+        self,
+        day: str,
+        amount_minor: int,
+        account: str,
+        party: str,
+        text: str,
+        what: str = "",
+        *,
+        cause: str = "not_remitted",
+        is_sure: bool = False,
     ) -> bool:
-        """Let money come in; false when it was lost. `what` is how reconciliation names it, should it be lost."""
+        """Let money come in; false when it was lost. `cause` and `what` are how reconciliation names it, should it be lost."""
         reference = f"B{day.replace('-', '')}{len(self.movements) + 1:06d}"
         if not is_sure and self.happens("lose_credit", self._habits.lose_credit, f"{day}/{party}/{amount_minor}"):
-            self.inject("not_remitted", what or reference, day, amount_minor)
+            self.inject(cause, what or reference, day, amount_minor)
             return False
         self.movements.append(Movement(reference, day, amount_minor, account, party, text, ""))
         return True

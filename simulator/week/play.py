@@ -77,6 +77,9 @@ class Week:
         self._chance = self._street.world.chance(f"week {seed}")
         self._buses: list[VirtualBus] = []
         self._lines: dict[str, int] = {row["code"]: row["line"] for row in office.network["vehicles"]}
+        self._carriers: dict[str, str] = {row["code"]: row["carrier"] for row in office.network["vehicles"]}
+        # What drivers took, by day and carrier: the truth, whatever has come to the service by then.
+        self._tills: Counter[tuple[str, str]] = Counter()
         self.counts = Counts()
 
     def run(self) -> dict[str, Any]:
@@ -110,9 +113,9 @@ class Week:
 
     def _play_day(self, number: int) -> None:
         cut_off, days = _CUT_OFF
-        self._buses[0].bus.network.covered = not cut_off <= number < cut_off + days
         for bus in self._buses:
             bus.stop_at(self._lines[bus.code], stop=1, trip=number + 1)
+        self._buses[0].bus.network.covered = not cut_off <= number < cut_off + days
         for turn in range(self._riders):
             bus = self._buses[turn % len(self._buses)]
             self._ride(bus, number, turn)
@@ -132,6 +135,8 @@ class Week:
             seen = bus.hold(self._town.bank_cards[turn])
         else:
             seen = bus.press_cash()
+            if seen.light == "green":
+                self._tills[self._today.isoformat(), self._carriers[bus.code]] += seen.fare_minor or 0
         self.counts.lights[f"{medium}, {seen.light or 'dark'}"] += 1
 
     def _pay_by_phone(self, vehicle: str, number: int) -> None:
@@ -190,22 +195,24 @@ class Week:
         self._office.command(*asked, "--timeout-s", "5", "--as-of", now.isoformat(), "--json")
 
     def _count_cash(self, day: str) -> None:
-        """Every carrier counts its tills; on one day one has less than the button says."""
-        for each in self._office.get("/v1/cash", city=self._office.city, day=day)["carriers"]:
-            counted_minor = each["expected_minor"]
-            if counted_minor == 0 or each["counted_minor"] is not None:
+        """Every carrier counts what its drivers took; once, one has less than that."""
+        for (of_day, carrier), taken_minor in sorted(self._tills.items()):
+            if of_day != day:
                 continue
+            counted_minor = taken_minor
             if not self._town.shortages and counted_minor > _SHORT_MINOR:
                 counted_minor -= _SHORT_MINOR
                 self._town.shortages.append(Difference("till_short", day))
-            asked = {"city": self._office.city, "carrier": each["carrier"], "day": day, "counted_minor": counted_minor}
-            self._office.post("/v1/till-counts", asked | {"reference": f"{day}-{each['carrier']}"})
-            self._bank_cash(each["carrier"], day, counted_minor)
+            asked = {"city": self._office.city, "carrier": carrier, "day": day, "counted_minor": counted_minor}
+            self._office.post("/v1/till-counts", asked | {"reference": f"{day}-{carrier}"})
+            self._bank_cash(carrier, day, counted_minor)
 
     def _bank_cash(self, carrier: str, day: str, amount_minor: int) -> None:
         account = next(each for each in self._town.parties["carrier"] if each["code"] == carrier)
         banked = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
-        self._town.bank.credit(banked, amount_minor, account["iban"], carrier, f"JQ {day}", f"carrier {day}")
+        self._town.bank.credit(
+            banked, amount_minor, account["iban"], carrier, f"JQ {day}", f"carrier {day}", cause="not_banked"
+        )
 
     def _bring_statements(self, day: date) -> None:
         """Those of the day from whoever tells at once; of the day before from the acquirer and the bank."""

@@ -11,7 +11,7 @@ from simulator.runtimes import DEVICE_HEAP, TOP, micropython
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ROOM_FOR_WORK_BYTES = 90_000
+_ROOM_FOR_WORK_BYTES = 80_000
 
 _LIMITS = '''"""Limits."""
 from protocol.compat import const
