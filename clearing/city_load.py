@@ -7,8 +7,7 @@ from dataclasses import asdict
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from clearing.access.service import LOCAL, local_caller
-from clearing.cli import AsOfOption, JsonOption, fail, open_office, print_json
+from clearing.cli import AsOfOption, JsonOption, local_or_fail, open_office, print_json
 from clearing.fleet.card_authorities import renew_card_authorities
 from clearing.fleet.documents import issue_fare_tables
 from clearing.fleet.key_commands import fail_waiting, keys_or_fail
@@ -48,7 +47,7 @@ def load_command(package: PackageArgument, as_json: JsonOption = False, as_of: A
     with open_office(as_of) as office:
         store, now_ms = keys_or_fail(office), office.clock.now_ms()
         with office.database.writing() as session:
-            caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+            caller = local_or_fail(session)
             if session.get(City, read.code) is not None:
                 # Held until the end, so that no day is closed meanwhile.
                 lock_city(session, read.code)

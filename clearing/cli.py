@@ -17,7 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
 
+from clearing.access.roles import Caller
+from clearing.access.service import local_caller
 from clearing.clock import Clock, open_clock, parse_day
 from clearing.database import Database
 from clearing.endpoint import ConflictError, NotFoundError, RefusedError
@@ -47,6 +50,11 @@ def fail(message: str, remedy: str = "", exit_code: int = EXIT_ERROR) -> NoRetur
     if remedy:
         _errors.print(f"[dim]{escape(remedy)}[/]", highlight=False)
     raise typer.Exit(exit_code)
+
+
+def local_or_fail(session: Session) -> Caller:
+    """Whoever sits at the machine, as the local administrator; or the end of the command."""
+    return local_caller(session) or fail("the local administrator is disabled", "do it over HTTP with a token")
 
 
 def note(message: str) -> None:

@@ -182,7 +182,13 @@ class Application:
         return self._answer(session, file, content)
 
     def _write_data(self, session: CardSession | None, ins: int, data: bytes) -> bytes:
-        file = self._file(data[0] if data else 0xFF, DataFile)
+        return self._write(session, ins, data, DataFile)
+
+    def _write_record(self, session: CardSession | None, ins: int, data: bytes) -> bytes:
+        return self._write(session, ins, data, RecordFile)
+
+    def _write(self, session: CardSession | None, ins: int, data: bytes, kind: type[DataFile | RecordFile]) -> bytes:
+        file = self._file(data[0] if data else 0xFF, kind)
         key = None if session is None else session.key_number
         header, content = self._open(session, ins, data, 7, file, is_allowed=file.may_write(key))
         if len(content) != _little(header[4:7]):
@@ -198,16 +204,6 @@ class Application:
         content = file.read(_little(header[1:4]), _little(header[4:7]))
         self._sign(ins, header[:4] + (len(content) // file.size).to_bytes(3, "little"), content)
         return self._answer(session, file, content)
-
-    def _write_record(self, session: CardSession | None, ins: int, data: bytes) -> bytes:
-        file = self._file(data[0] if data else 0xFF, RecordFile)
-        key = None if session is None else session.key_number
-        header, content = self._open(session, ins, data, 7, file, is_allowed=file.may_write(key))
-        if len(content) != _little(header[4:7]):
-            raise Refused(LENGTH_ERROR)
-        file.write(_little(header[1:4]), content)
-        self._sign(ins, header, content)
-        return self._answer(session, file)
 
     def _get_value(self, session: CardSession | None, ins: int, data: bytes) -> bytes:
         file = self._file(data[0] if data else 0xFF, ValueFile)

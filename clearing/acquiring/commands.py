@@ -6,10 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
-from sqlalchemy.orm import Session
 
-from clearing.access.roles import Caller
-from clearing.access.service import local_caller
 from clearing.acquiring.client import TIMEOUT_S, AcquirerClient
 from clearing.acquiring.giving_back import Dispute, refund_charge, take_dispute
 from clearing.acquiring.outbox import Run, RunReport
@@ -22,6 +19,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     note,
     open_office,
     print_json,
@@ -36,10 +34,6 @@ Reference = Annotated[str, typer.Argument(help="Reference of the charge, such as
 Told = Annotated[str, typer.Option("--reference", help="The acquirer's reference: under it, it counts once.")]
 AmountOption = Annotated[str, typer.Option("--amount", help="Tenge, such as 120 or 120.50.")]
 _SHOWN_MAX = 1000
-
-
-def _local(session: Session) -> Caller:
-    return local_caller(session) or fail("the local administrator is disabled", "do it over HTTP with a token")
 
 
 def _amount(text: str) -> int:
@@ -80,7 +74,7 @@ def run_command(
         keys = keys_or_fail(office)
         with office.database.reading() as session:
             city_of(session, city)
-            caller = _local(session)
+            caller = local_or_fail(session)
         say = (lambda _: None) if as_json else note
         run = Run(office.database, keys, caller, city, office.clock.now_ms(), limit=limit, say=say)
         run.add_up(first)
@@ -191,7 +185,7 @@ def pay_command(
         with office.database.writing() as session:
             currency = city_of(session, find_charge(session, reference).city).currency
             payment = CardholderPayment(told, reference, amount_minor, currency)
-            charge = take_payment(session, keys, _local(session), office.clock.now_ms(), payment, "debt.pay")
+            charge = take_payment(session, keys, local_or_fail(session), office.clock.now_ms(), payment, "debt.pay")
             shown = view_of(charge)
     _print_charge(shown, as_json)
 
@@ -210,7 +204,7 @@ def refund_command(
     """
     amount_minor = _amount(amount)
     with open_office(as_of) as office, office.database.writing() as session:
-        caller, now_ms = _local(session), office.clock.now_ms()
+        caller, now_ms = local_or_fail(session), office.clock.now_ms()
         charge, waiting = refund_charge(session, caller, now_ms, reference, amount_minor, reason)
         shown = view_of(charge)
     if waiting is not None:
@@ -235,7 +229,7 @@ def chargeback_command(
     amount_minor = _amount(amount)
     with open_office(as_of) as office, office.database.writing() as session:
         dispute = Dispute(told, operation, amount_minor, city_of(session, city).currency, status)
-        charge = take_dispute(session, _local(session), office.clock.now_ms(), dispute, "chargeback.receive")
+        charge = take_dispute(session, local_or_fail(session), office.clock.now_ms(), dispute, "chargeback.receive")
         shown = view_of(charge)
     _print_charge(shown, as_json)
 

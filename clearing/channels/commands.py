@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.orm import Session
 
-from clearing.access.roles import Caller
-from clearing.access.service import local_caller
 from clearing.channels.money_api import due_as_dict, dues_as_dict, three_way_as_dict
 from clearing.channels.registers import take_register
 from clearing.channels.senders import find_principal, issue_key, list_keys, revoke_key, secret_of
@@ -24,6 +21,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     note,
     open_office,
     print_json,
@@ -37,14 +35,6 @@ from clearing.statements.adapter import AdapterError, find_adapter
 
 channels = typer.Typer(help="What does not come from a validator.", no_args_is_help=True)
 _NAME = Annotated[str, typer.Argument(help="Who: the name that their token was issued under.")]
-
-
-def local_or_fail(session: Session) -> Caller:
-    """The local administrator, or the end of the command."""
-    caller = local_caller(session)
-    if caller is None:
-        fail("the local administrator is disabled", "do it over HTTP with a token")
-    return caller
 
 
 @channels.command("issue-key")

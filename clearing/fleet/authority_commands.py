@@ -14,13 +14,14 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from clearing.access.service import LOCAL, approved_or_asked, local_caller
+from clearing.access.service import approved_or_asked
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     AsOfOption,
     CityOption,
     JsonOption,
     fail,
+    local_or_fail,
     open_office,
     print_json,
     print_rows,
@@ -108,7 +109,7 @@ def publish_command(
     with open_office(as_of) as office:
         store, now_ms = keys_or_fail(office), office.clock.now_ms()
         with office.database.writing() as session:
-            caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+            caller = local_or_fail(session)
             body = asked.model_dump_json().encode()
             as_list(published, asked.revoked)  # nobody is asked to approve what is no list
             city_of(session, city)

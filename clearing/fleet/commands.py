@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from clearing.access.roles import Caller
-from clearing.access.service import LOCAL, local_caller
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     AsOfOption,
@@ -16,6 +15,7 @@ from clearing.cli import (
     JsonOption,
     Office,
     fail,
+    local_or_fail,
     note,
     open_office,
     print_json,
@@ -33,7 +33,7 @@ validators = typer.Typer(help="Validators.", no_args_is_help=True)
 
 def _caller(office: Office) -> Caller:
     with office.database.reading() as session:
-        return local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+        return local_or_fail(session)
 
 
 @validators.command("invite")

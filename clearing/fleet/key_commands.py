@@ -9,13 +9,14 @@ from typing import Annotated, Literal, NoReturn
 import typer
 from sqlalchemy.orm import Session
 
-from clearing.access.service import LOCAL, approved_or_asked, local_caller
+from clearing.access.service import approved_or_asked
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     AsOfOption,
     JsonOption,
     Office,
     fail,
+    local_or_fail,
     open_office,
     print_json,
     print_rows,
@@ -97,7 +98,7 @@ def rotate_command(
     with open_office(as_of) as office:
         store, now_ms = keys_or_fail(office), office.clock.now_ms()
         with office.database.writing() as session:
-            caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+            caller = local_or_fail(session)
             subject = f"{purpose} forget" if forget else purpose
             waiting = approved_or_asked(session, caller, now_ms, "key.rotate", subject, subject.encode())
             cities = _cities(session)
@@ -130,7 +131,7 @@ def roll_over_command(
     with open_office(as_of) as office:
         store, now_ms = keys_or_fail(office), office.clock.now_ms()
         with office.database.writing() as session:
-            caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+            caller = local_or_fail(session)
             subject = "transit forget" if forget else "transit"
             waiting = approved_or_asked(session, caller, now_ms, "key.rotate", subject, subject.encode())
             if not waiting:

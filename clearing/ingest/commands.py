@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearing.access.service import LOCAL, local_caller
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     EXIT_USAGE,
@@ -16,6 +15,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     open_office,
     print_json,
     print_rows,
@@ -88,7 +88,7 @@ def resolve_command(
     Example: jolaqy exceptions resolve 12 --note "clock battery replaced"
     """
     with open_office(as_of) as office, office.database.writing() as session:
-        caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+        caller = local_or_fail(session)
         row = resolve(session, caller, office.clock.now_ms(), number, text)
     if as_json:
         print_json(exception_view(row))
@@ -136,7 +136,7 @@ def firmware_command(
 def _turn(name: str, value: int, as_of: str, as_json: bool) -> None:
     with open_office(as_of) as office:
         with office.database.writing() as session:
-            caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+            caller = local_or_fail(session)
             turn(session, caller, office.clock.now_ms(), name, value)
         with office.database.reading() as session:
             switches = read_switches(session)

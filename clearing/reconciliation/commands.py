@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from clearing.access.roles import Caller
-from clearing.channels.commands import local_or_fail, read_file
+from clearing.channels.commands import read_file
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     EXIT_USAGE,
@@ -21,6 +21,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     note,
     open_office,
     print_json,

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from clearing.access.service import LOCAL, local_caller
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     EXIT_USAGE,
@@ -15,6 +14,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     open_office,
     print_json,
     print_rows,
@@ -62,7 +62,7 @@ def request_command(
     if late and (debit or credit or amount or refund):
         fail("--late goes with no amount, account or --refund", "what came late is priced as it is", EXIT_USAGE)
     with open_office(as_of) as office, office.database.writing() as session:
-        caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+        caller = local_or_fail(session)
         asked = AdjustmentAsked(city, day, reference, kind, reason, legs)
         view = request_adjustment(session, caller, office.clock.now_ms(), asked)
     _print(view, as_json)
@@ -100,7 +100,7 @@ def reject_command(number: NumberArgument, as_json: JsonOption = False, as_of: A
 
 def _decide(number: int, *, approve: bool, as_json: bool, as_of: str) -> None:
     with open_office(as_of) as office, office.database.writing() as session:
-        caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+        caller = local_or_fail(session)
         view = decide_adjustment(session, caller, office.clock.now_ms(), number, approve, keys_or_fail(office))
     _print(view, as_json)
 

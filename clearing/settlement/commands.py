@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearing.access.service import local_caller
 from clearing.cli import (
     EXIT_CHECK_FAILED,
     EXIT_USAGE,
@@ -18,6 +17,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     note,
     open_office,
     print_json,
@@ -59,9 +59,7 @@ def run_command(
         if not as_json:
             note(f"closing {day} of {city} …")
         with office.database.writing() as session:
-            caller = local_caller(session)
-            if caller is None:
-                fail("the local administrator is disabled", "close the day over HTTP with a token")
+            caller = local_or_fail(session)
             close = run_close(session, city, day, caller.principal_id, office.clock.now_ms(), keys_or_fail(office))
     _print(close, as_json)
 

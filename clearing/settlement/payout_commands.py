@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearing.access.service import LOCAL, local_caller
 from clearing.cli import (
     EXIT_NOTHING_FOUND,
     AsOfOption,
@@ -17,6 +16,7 @@ from clearing.cli import (
     JsonOption,
     day_argument,
     fail,
+    local_or_fail,
     note,
     open_office,
     print_json,
@@ -48,7 +48,7 @@ def propose_command(
     """
     last_day = day_argument(to, "--to")
     with open_office(as_of) as office, office.database.writing() as session:
-        caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+        caller = local_or_fail(session)
         proposed, left = propose_payouts(session, caller, office.clock.now_ms(), city, last_day)
     if as_json:
         print_json(
@@ -82,7 +82,7 @@ def reject_command(numbers: NumbersArgument, as_json: JsonOption = False, as_of:
 
 def _decide(numbers: list[int], *, approve: bool, as_json: bool, as_of: str) -> None:
     with open_office(as_of) as office, office.database.writing() as session:
-        caller = local_caller(session) or fail(f"the principal {LOCAL} is disabled")
+        caller = local_or_fail(session)
         views = [decide_payout(session, caller, office.clock.now_ms(), number, approve) for number in numbers]
     if as_json:
         print_json({"payouts": [payout_as_dict(view) for view in views]})

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import CardError
+from simulator.counterparties.chance import comes_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,9 +124,7 @@ class AcquirerBook:
 
     def happens(self, habit: str, about: str) -> bool:
         """Whether a habit shows, about something."""
-        digest = hashlib.sha256(f"{self.seed}/{habit}/{about}".encode()).digest()
-        probability: float = getattr(self.habits, habit)
-        return int.from_bytes(digest[:6], "big") < probability * (1 << 48)
+        return comes_up(f"{self.seed}/{habit}/{about}", getattr(self.habits, habit))
 
     def today(self) -> str:
         return (datetime.fromtimestamp(self.now_ms() / 1000, UTC) + _UTC_OFFSET).date().isoformat()

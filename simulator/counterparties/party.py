@@ -7,14 +7,15 @@ reconciliation should give.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from simulator.counterparties.acquirer_statement import Injected
+from simulator.counterparties.chance import comes_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PAGE = "/statements/"
 
 
-class Party:
+class Party(ABC):
     """A counterparty with a page of its own on loopback: `GET /statements/DAY`.
 
     Attributes:
@@ -76,12 +77,11 @@ class Party:
 
     def happens(self, habit: str, probability: float, about: str) -> bool:
         """Whether a habit shows, about something."""
-        digest = hashlib.sha256(f"{self._seed}/{type(self).__name__}/{habit}/{about}".encode()).digest()
-        return int.from_bytes(digest[:6], "big") < probability * (1 << 48)
+        return comes_up(f"{self._seed}/{type(self).__name__}/{habit}/{about}", probability)
 
+    @abstractmethod
     def statement(self, day: str) -> bytes:
         """What it says of a day."""
-        raise NotImplementedError
 
 
 class Sender:
